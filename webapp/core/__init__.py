@@ -1,0 +1,1 @@
+"""What every room stands on: actors, time, errors, identifiers, intervals and geography. Standard library only."""

@@ -1,0 +1,110 @@
+"""Who acts, in which role, and what each role may do. Ownership is decided per row, in SQL (``db.tenancy``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class Role(StrEnum):
+    """The five roles of the desk."""
+
+    FRANCHISE_STAFF = "franchise_staff"
+    FRANCHISE_MANAGER = "franchise_manager"
+    COMPANY_STAFF = "company_staff"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+
+
+class Permission(StrEnum):
+    """What a route may ask for. Every route declares one of these or says that it is public."""
+
+    HOME_READ = "home.read"
+    BOOKING_READ = "booking.read"
+    BOOKING_WRITE = "booking.write"
+    BOOKING_CLOSE_SHORT = "booking.close_short"
+    ASSIGNMENT_READ = "assignment.read"
+    ASSIGNMENT_PROPOSE = "assignment.propose"
+    ASSIGNMENT_APPROVE = "assignment.approve"
+    SESSION_READ = "session.read"
+    SESSION_ATTEND = "session.attend"
+    HOUSEHOLD_READ = "household.read"
+    HOUSEHOLD_WRITE = "household.write"
+    COURSE_READ = "course.read"
+    ZONE_READ = "zone.read"
+    TRAINER_READ = "trainer.read"
+    OPERATOR_READ = "operator.read"
+    CERTIFICATE_READ = "certificate.read"
+    CERTIFICATE_RETRY = "certificate.retry"
+    AUDIT_READ = "audit.read"
+
+
+_READ = frozenset(
+    {
+        Permission.HOME_READ,
+        Permission.BOOKING_READ,
+        Permission.ASSIGNMENT_READ,
+        Permission.SESSION_READ,
+        Permission.HOUSEHOLD_READ,
+        Permission.COURSE_READ,
+        Permission.ZONE_READ,
+        Permission.TRAINER_READ,
+        Permission.OPERATOR_READ,
+        Permission.CERTIFICATE_READ,
+    }
+)
+_DESK = _READ | {
+    Permission.BOOKING_WRITE,
+    Permission.ASSIGNMENT_PROPOSE,
+    Permission.SESSION_ATTEND,
+    Permission.HOUSEHOLD_WRITE,
+}
+
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.FRANCHISE_STAFF: _DESK,
+    Role.FRANCHISE_MANAGER: _DESK | {Permission.ASSIGNMENT_APPROVE},
+    Role.COMPANY_STAFF: _DESK,
+    Role.ADMIN: frozenset(Permission),
+    Role.AUDITOR: _READ | {Permission.AUDIT_READ},
+}
+"""The role table of the domain: which permissions each role has, before ownership is asked."""
+
+
+class ActorKind(StrEnum):
+    """A person at a page, a program with a token, or the desk itself."""
+
+    USER = "user"
+    API = "api"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever acts. ``operator_id`` is the operator they belong to; the system belongs to none."""
+
+    kind: ActorKind
+    id: UUID | None
+    name: str
+    role: Role | None
+    operator_id: UUID | None
+
+    @property
+    def sees_everything(self) -> bool:
+        """Admins and auditors see every operator's rows; the system does too."""
+        return self.kind is ActorKind.SYSTEM or self.role in (Role.ADMIN, Role.AUDITOR)
+
+    @property
+    def sees_all_enquiries(self) -> bool:
+        """Demand is the company's to read too (rule Z4)."""
+        return self.sees_everything or self.role is Role.COMPANY_STAFF
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the actor's role carries the permission; the system may do anything."""
+        if self.kind is ActorKind.SYSTEM:
+            return True
+        return self.role is not None and permission in GRANTS[self.role]
+
+
+SYSTEM = Actor(kind=ActorKind.SYSTEM, id=None, name="system", role=None, operator_id=None)
+"""The desk acting by itself: expiry, auto-approval, issuing."""

@@ -1,0 +1,13 @@
+"""The stable names under which jobs are rung. They live in queued messages: never rename one that is in use."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class JobName(StrEnum):
+    """Every job there is. ``webapp.jobs.HANDLERS`` has a handler for each; a test holds the two equal."""
+
+    ISSUE_CERTIFICATES = "certificates.issue"
+    EXPIRE_HOLDS = "assignments.expire_holds"
+    TIDY_ACCOUNTS = "accounts.tidy"
