@@ -22,8 +22,8 @@ def _without_invisible(text: str, *, keep: str = "") -> str:
 def name_key(text: str, *, field: str = "name") -> str:
     """What two names are compared by (rule Z1): case, width, spacing and invisible characters do not count.
 
-    NFKC rather than NFC, before and after ``casefold``: NFKC makes the same of everything NFC makes the same, and makes
-    "ＣＥＮＴＲＡＬ" equal to "central" as well. Folding twice reaches a fixed point, so a key's key is itself.
+    NFKC rather than NFC, before and after ``casefold``: it makes the same of everything NFC makes the same, and makes
+    "Central" in full-width letters equal to "central" as well. Twice over, so that a key's key is itself.
     Raises ``Invalid`` for ``field`` when nothing visible remains.
     """
     key = text

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def msgid(sentence: str) -> str:
-    """The English sentence itself; the extractor knows this name (``pybabel extract -k msgid``), the edge translates."""
+    """The sentence itself. The extractor knows this name (``pybabel extract -k msgid``); the edge translates."""
     return sentence

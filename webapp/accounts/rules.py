@@ -1,0 +1,73 @@
+"""Users: e-mail addresses, passwords, which role fits where, and how long a sign-in lasts."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from webapp.core.actor import Role
+from webapp.core.errors import Invalid
+from webapp.operators.rules import OperatorKind
+
+IDLE_LIMIT = timedelta(hours=3)
+"""A signed-in browser that asks for nothing this long is signed out."""
+
+ABSOLUTE_LIMIT = timedelta(hours=12)
+"""A sign-in ends this long after it began, whatever happened since: one working day."""
+
+MIN_PASSWORD = 12
+MAX_PASSWORD = 128
+MAX_EMAIL = 254
+"""RFC 5321, section 4.5.3.1: a path of 256 octets less its two brackets."""
+
+_FORBIDDEN = r"\s@<>()\[\],;:\\\"\x00-\x1f\x7f"
+_LABEL = rf"[^{_FORBIDDEN}/_.]+"
+_EMAIL = re.compile(rf"[^{_FORBIDDEN}]{{1,64}}@{_LABEL}(\.{_LABEL})+")
+
+HOME_OF: dict[Role, OperatorKind] = {
+    Role.FRANCHISE_STAFF: OperatorKind.FRANCHISE,
+    Role.FRANCHISE_MANAGER: OperatorKind.FRANCHISE,
+    Role.COMPANY_STAFF: OperatorKind.COMPANY,
+    Role.ADMIN: OperatorKind.COMPANY,
+    Role.AUDITOR: OperatorKind.COMPANY,
+}
+"""The kind of operator a user of each role belongs to."""
+
+
+def normalised_email(text: str, *, field: str = "email") -> str:
+    """An e-mail address as it is stored and compared: trimmed, lower case.
+
+    Shape only (one @, a dotted domain, no white space or control character); only a letter proves an address.
+    Raises ``Invalid`` for ``field``.
+    """
+    email = text.strip().lower()
+    if len(email) > MAX_EMAIL or not _EMAIL.fullmatch(email):
+        raise Invalid("email-shape", "Enter an e-mail address like name@example.org.", field=field)
+    return email
+
+
+def check_password(password: str, *, field: str = "password") -> None:
+    """Length alone counts (ASVS 5.0, 6.2.1, 6.2.5 and 6.2.9): no recipes of digits and signs.
+
+    Raises ``Invalid`` for ``field`` under ``MIN_PASSWORD`` or over ``MAX_PASSWORD`` characters.
+    """
+    if len(password) < MIN_PASSWORD:
+        raise Invalid("password-short", "Use at least %(limit)s characters.", field=field, limit=MIN_PASSWORD)
+    if len(password) > MAX_PASSWORD:
+        raise Invalid("password-long", "Use at most %(limit)s characters.", field=field, limit=MAX_PASSWORD)
+
+
+def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> None:
+    """Franchise roles belong to franchises, all others to the company. Raises ``Invalid`` for ``field``."""
+    if HOME_OF[role] is not operator:
+        raise Invalid("role-operator", "This role does not belong to that kind of operator.", field=field)
+
+
+def sign_in_ends_at(signed_in_at: datetime, seen_at: datetime) -> datetime:
+    """When a sign-in ends unless its browser asks for something again: idle or absolute limit, whichever is earlier."""
+    return min(seen_at + IDLE_LIMIT, signed_in_at + ABSOLUTE_LIMIT)
+
+
+def has_ended(signed_in_at: datetime, seen_at: datetime, *, now: datetime) -> bool:
+    """Whether a sign-in is over at ``now``; all three are aware instants."""
+    return now >= sign_in_ends_at(signed_in_at, seen_at)

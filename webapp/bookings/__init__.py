@@ -1,0 +1,1 @@
+"""Bookings, the schedules generated for them, enquiries and the waitlist."""

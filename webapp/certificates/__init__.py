@@ -1,0 +1,1 @@
+"""Certificates: numbers, issuing, the PDF, verification and revocation."""

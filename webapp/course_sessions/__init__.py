@@ -1,0 +1,1 @@
+"""Teaching: attendance, completion, make-ups."""

@@ -1,0 +1,1 @@
+"""Families: guardians, their consent, their students."""

@@ -1,0 +1,1 @@
+"""Schedule slots: the periods in which trainers are taken."""

@@ -1,0 +1,1 @@
+"""The roster: certifications, zones, working hours, time off."""

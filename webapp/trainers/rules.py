@@ -1,0 +1,90 @@
+"""Trainers: weekly working hours, certifications, and the one time zone their zones share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from uuid import UUID
+
+from webapp.core.errors import Invalid
+from webapp.core.intervals import Interval, merged, resolve_local
+
+MAX_COURSES = 3
+"""Default of the setting for rule T3: how many courses a trainer may be certified for."""
+
+MINUTES_PER_DAY = 24 * 60
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkingHours:
+    """A weekly period, on the wall clock of the trainer's zones. ``weekday`` 0 is Monday.
+
+    ``ends`` 00:00 means midnight at the end of that day. Hours never run over midnight: enter two periods.
+    """
+
+    weekday: int
+    starts: time
+    ends: time
+
+    @property
+    def start_minute(self) -> int:
+        """Minutes from the day's midnight to the start."""
+        return self.starts.hour * 60 + self.starts.minute
+
+    @property
+    def end_minute(self) -> int:
+        """Minutes from the day's midnight to the end; 1,440 for the midnight that ends the day."""
+        return self.ends.hour * 60 + self.ends.minute or MINUTES_PER_DAY
+
+
+def check_hours(hours: Iterable[WorkingHours]) -> None:
+    """Raise ``Invalid`` for field ``hours`` when a weekday is none, a period is empty or backwards, or two overlap."""
+    before: WorkingHours | None = None
+    for period in sorted(hours, key=lambda h: (h.weekday, h.start_minute)):
+        if period.weekday not in range(7):
+            raise Invalid("hours-weekday", "A weekday is one of seven.", field="hours")
+        if period.start_minute >= period.end_minute:
+            raise Invalid("hours-order", "Working hours must end after they start.", field="hours")
+        if before is not None and before.weekday == period.weekday and period.start_minute < before.end_minute:
+            raise Invalid("hours-overlap", "Two periods of one day overlap.", field="hours")
+        before = period
+
+
+def open_periods(hours: Iterable[WorkingHours], on: date, time_zone: str) -> list[Interval]:
+    """When a trainer works on a local date, as sorted disjoint UTC periods; touching hours become one.
+
+    An end that falls into a clock change is resolved like a session's start (rule B10); a period that a change
+    swallows whole is left out.
+    """
+    found = []
+    for period in hours:
+        if period.weekday != on.weekday():
+            continue
+        at_midnight = period.end_minute == MINUTES_PER_DAY
+        starts_at = resolve_local(on, period.starts, time_zone).at
+        ends_at = resolve_local(on + timedelta(days=at_midnight), period.ends, time_zone).at
+        if starts_at < ends_at:
+            found.append(Interval(starts_at, ends_at))
+    return merged(found)
+
+
+def shared_time_zone(time_zones: Collection[str]) -> str:
+    """The one time zone of all of a trainer's zones. Raises ``Invalid`` for field ``zones`` when none or several."""
+    distinct = set(time_zones)
+    if not distinct:
+        raise Invalid("no-zone", "A trainer works in at least one zone.", field="zones")
+    if len(distinct) > 1:
+        raise Invalid("zones-time-zone", "All zones of one trainer share a time zone.", field="zones")
+    return distinct.pop()
+
+
+def check_courses(course_ids: Collection[UUID], *, max_courses: int = MAX_COURSES) -> None:
+    """Rule T3 where staff enter certifications. Raises ``Invalid`` for field ``courses``."""
+    if len(set(course_ids)) > max_courses:
+        raise Invalid(
+            "too-many-courses",
+            "A trainer may be certified for at most %(limit)s courses.",
+            field="courses",
+            limit=max_courses,
+        )

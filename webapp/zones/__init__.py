@@ -1,0 +1,1 @@
+"""Territories: circles and polygons, who serves a place."""
