@@ -1,0 +1,55 @@
+"""Assignments: the proposal of one trainer for a whole booking, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.assignments.rules import AssignmentStatus
+from webapp.db.base import Base, owned_key, owned_table, word
+
+
+class Assignment(Base):
+    """One proposal. At most one per booking is alive (proposed or approved)."""
+
+    __tablename__ = "assignments"
+    __table_args__ = owned_table(
+        owned_key("booking_id", "bookings"),
+        owned_key("trainer_id", "trainers"),
+        CheckConstraint("(status = 'proposed') = (decided_at IS NULL)", name="decided"),
+        CheckConstraint("version >= 1", name="version"),
+        Index(
+            "uq_assignments_live_booking_id",
+            "booking_id",
+            unique=True,
+            postgresql_where=text("status IN ('proposed', 'approved')"),
+        ),
+        Index("ix_assignments_operator_id_status_proposed_at", "operator_id", "status", "proposed_at"),
+        Index("ix_assignments_booking_id", "booking_id"),
+        Index("ix_assignments_trainer_id", "trainer_id"),
+        Index("ix_assignments_expires_at", "expires_at", postgresql_where=text("status = 'proposed'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    operator_id: Mapped[UUID]
+    booking_id: Mapped[UUID]
+    trainer_id: Mapped[UUID]
+    status: Mapped[AssignmentStatus] = mapped_column(word(AssignmentStatus, "status"))
+    automatic: Mapped[bool] = mapped_column(default=False)
+    """The engine chose the trainer, not a person."""
+    proposed_by: Mapped[UUID | None]
+    proposed_by_name: Mapped[str] = mapped_column(String(120))
+    proposed_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    decided_by: Mapped[UUID | None]
+    decided_by_name: Mapped[str | None] = mapped_column(String(120))
+    decided_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(String(400))
+    explanation: Mapped[list[Any]] = mapped_column(JSONB)
+    """The verdict on every trainer looked at, as it was when this proposal was made (rule T11)."""
+    version: Mapped[int] = mapped_column(default=1)

@@ -1,0 +1,1 @@
+"""The audit: what happened, who did it, before and after."""

@@ -1,0 +1,102 @@
+"""Appending to the audit, inside the transaction of the change itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from webapp.audit.models import AuditEntry
+from webapp.core import clock
+from webapp.core.actor import Actor
+from webapp.core.ids import new_id
+from webapp.db.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change came from: ``web``, ``api``, ``job`` or ``cli``, with the request's id and address if any."""
+
+    source: str
+    request_id: str | None = None
+    address: str | None = None
+
+
+_origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin("cli"))
+
+
+def set_origin(origin: Origin) -> None:
+    """Name the origin of what the running request does."""
+    _origin.set(origin)
+
+
+@contextmanager
+def origin(where: Origin) -> Iterator[None]:
+    """Name the origin of what a block does."""
+    token = _origin.set(where)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def record(
+    work: Work,
+    what: str,
+    subject_kind: str,
+    subject_id: UUID,
+    *,
+    operator_id: UUID,
+    by: Actor,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+) -> None:
+    """Append one audit entry to the transaction: ``what`` happened to the subject, owned by ``operator_id``.
+
+    ``before`` and ``after`` hold the fields that changed; instants, dates, ids and enums are written as text.
+    """
+    where = _origin.get()
+    work.db.add(
+        AuditEntry(
+            id=new_id(),
+            at=at or clock.now(),
+            operator_id=operator_id,
+            actor_kind=by.kind,
+            actor_id=by.id,
+            actor_name=by.name,
+            actor_role=by.role,
+            what=what,
+            subject_kind=subject_kind,
+            subject_id=subject_id,
+            before=plain(before) if before is not None else None,
+            after=plain(after) if after is not None else None,
+            source=where.source,
+            request_id=where.request_id,
+            address=where.address,
+        )
+    )
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    match value:
+        case Enum():
+            return value.value
+        case datetime() | date() | time():
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        case _:
+            return value

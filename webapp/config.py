@@ -1,0 +1,122 @@
+"""Settings: one frozen class, from the environment only (``NAME`` or, for secrets, a file named by ``NAME_FILE``)."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_SECRET = "development-only-secret-key-never-for-production"
+MINIMUM_SECRET = 32
+
+
+class Environment(StrEnum):
+    """Where the desk runs. Production refuses what development forgives."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """The environment is not fit to boot from; the message is one sentence per fault."""
+
+
+class Settings(BaseSettings):
+    """Every knob of the desk. Read once at start; handed around, never looked up."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
+
+    environment: Environment = Field(Environment.DEVELOPMENT, validation_alias="ZONEDESK_ENV")
+    database_url: str = "postgresql+psycopg://zonedesk_app@127.0.0.1/zonedesk"
+    database_owner_url: str | None = None
+    """The login that owns the tables and migrates; ``database_url`` when not set."""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    secret_key: str = DEFAULT_SECRET
+    data_dir: Path = Path("var")
+    public_url: str = "http://127.0.0.1:8000"
+    certificate_store: str | None = None
+    """``file://…``; ``<data_dir>/certificates`` when not set."""
+    sentry_dsn: str | None = None
+    zonedesk_now: datetime | None = None
+    """Sets the clock for demo and tests (ISO 8601 with offset); refused in production."""
+    log_level: str = "INFO"
+    trusted_proxies: int = Field(0, ge=0, le=5)
+    """How many reverse proxies in front add X-Forwarded-* headers that may be believed."""
+
+    hold_hours: int = Field(48, ge=1, le=24 * 14)
+    """How long a proposal keeps its slots (rule A4)."""
+    max_courses_per_trainer: int = Field(3, ge=1, le=50)
+    """Rule T3."""
+    max_absences: int = Field(6, ge=0, le=30)
+    """Rule C1."""
+    certificate_lease_seconds: int = Field(30, ge=1, le=3600)
+    session_idle_minutes: int = Field(180, ge=1)
+    session_absolute_hours: int = Field(12, ge=1)
+    sign_in_rate: str = "5 per minute"
+    """Sign-in attempts per account; an address may make four times as many."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: Any) -> Any:
+        for name in ("secret_key", "database_url", "database_owner_url", "redis_url", "sentry_dsn"):
+            path = os.environ.get(f"{name.upper()}_FILE")
+            if path and name not in values:
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
+        return values
+
+    @model_validator(mode="after")
+    def _fit_to_boot(self) -> Self:
+        if self.zonedesk_now is not None and self.zonedesk_now.tzinfo is None:
+            raise ValueError("ZONEDESK_NOW needs an offset, as in 2027-01-04T09:00:00+05:30.")
+        if self.environment is not Environment.PRODUCTION:
+            return self
+        faults = []
+        if not {"database_url", "redis_url"} <= self.model_fields_set:
+            faults.append("Production needs DATABASE_URL and REDIS_URL.")
+        if self.secret_key == DEFAULT_SECRET or len(self.secret_key) < MINIMUM_SECRET:
+            faults.append(f"Production needs a SECRET_KEY of its own, {MINIMUM_SECRET} characters or more.")
+        if self.zonedesk_now is not None:
+            faults.append("Production runs on the real clock: unset ZONEDESK_NOW.")
+        if faults:
+            raise ValueError(" ".join(faults))
+        return self
+
+    @property
+    def owner_url(self) -> str:
+        """The address migrations use."""
+        return self.database_owner_url or self.database_url
+
+    @property
+    def certificate_store_url(self) -> str:
+        """Where issued files lie."""
+        return self.certificate_store or (self.data_dir.resolve() / "certificates").as_uri()
+
+    @property
+    def is_production(self) -> bool:
+        """Whether this desk serves real families."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """``zonedesk_now`` in UTC."""
+        return self.zonedesk_now.astimezone(UTC) if self.zonedesk_now else None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, with overrides by field name. Raises ``SettingsError`` with the faults."""
+    from pydantic import ValidationError
+
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        faults = [str(e["msg"]).removeprefix("Value error, ") for e in error.errors(include_url=False)]
+        names = [".".join(str(p) for p in e["loc"]) for e in error.errors(include_url=False)]
+        raise SettingsError(
+            " ".join(f"{name}: {fault}" if name else fault for name, fault in zip(names, faults, strict=True))
+        ) from error

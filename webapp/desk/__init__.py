@@ -1,0 +1,1 @@
+"""The pages that read several rooms: home and the new booking."""

@@ -1,0 +1,70 @@
+"""Territories."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.core.geo import Bounds, Location
+from webapp.core.ids import COMPANY_ID
+from webapp.db.base import Base, owned_table, word
+from webapp.db.geo_types import Box, Ring
+from webapp.zones.rules import ZoneKind
+
+
+class Zone(Base):
+    """A circle or a polygon with a time zone, a travel buffer and one operator.
+
+    ``franchise_id`` NULL means the company; ``operator_id`` is generated from it by the database. Names are unique
+    among the company's zones and within each franchise (rule Z1): two partial unique indexes over ``name_key``.
+    """
+
+    __tablename__ = "zones"
+    __table_args__ = owned_table(
+        # Carried by trainer_zones, so that the database holds "all zones of one trainer share a time zone".
+        UniqueConstraint("operator_id", "id", "time_zone"),
+        CheckConstraint("name_key <> ''", name="name_key"),
+        CheckConstraint(f"franchise_id <> '{COMPANY_ID}'", name="franchise"),
+        CheckConstraint("center_lat BETWEEN -90 AND 90 AND center_lng BETWEEN -180 AND 180", name="center"),
+        CheckConstraint("(kind = 'circle') = (radius_km IS NOT NULL)", name="radius"),
+        CheckConstraint("radius_km > 0 AND radius_km <= 500", name="radius_range"),
+        CheckConstraint("(kind = 'polygon') = (ring IS NOT NULL)", name="ring"),
+        CheckConstraint("(kind = 'polygon') = (max_travel_km IS NOT NULL)", name="max_travel"),
+        CheckConstraint("max_travel_km > 0 AND max_travel_km <= 500", name="max_travel_range"),
+        CheckConstraint("travel_buffer_minutes BETWEEN 0 AND 240", name="travel_buffer"),
+        CheckConstraint("area_km2 > 0", name="area"),
+        Index("uq_zones_company_name_key", "name_key", unique=True, postgresql_where=text("franchise_id IS NULL")),
+        Index(
+            "uq_zones_franchise_name_key",
+            "franchise_id",
+            "name_key",
+            unique=True,
+            postgresql_where=text("franchise_id IS NOT NULL"),
+        ),
+        Index("ix_zones_bounds", "bounds", postgresql_using="gist"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    franchise_id: Mapped[UUID | None] = mapped_column(ForeignKey("operators.id"))
+    operator_id: Mapped[UUID] = mapped_column(
+        ForeignKey("operators.id"),
+        Computed(f"COALESCE(franchise_id, '{COMPANY_ID}'::uuid)", persisted=True),
+    )
+    name: Mapped[str] = mapped_column(String(120))
+    name_key: Mapped[str] = mapped_column(String(240))
+    label: Mapped[str] = mapped_column(String(200), default="")
+    kind: Mapped[ZoneKind] = mapped_column(word(ZoneKind, "kind"))
+    center_lat: Mapped[float]
+    center_lng: Mapped[float]
+    radius_km: Mapped[float | None]
+    ring: Mapped[tuple[Location, ...] | None] = mapped_column(Ring)
+    max_travel_km: Mapped[float | None]
+    bounds: Mapped[Bounds] = mapped_column(Box)
+    area_km2: Mapped[float]
+    time_zone: Mapped[str] = mapped_column(String(64))
+    travel_buffer_minutes: Mapped[int]
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
