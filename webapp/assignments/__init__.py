@@ -1,0 +1,1 @@
+"""Finding the trainer for a whole booking: eligibility, ranking, proposals, approvals."""

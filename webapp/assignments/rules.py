@@ -1,0 +1,307 @@
+"""Who can take a whole booking, in which order, and what may become of a proposal (rules T1 to T11, A4 and A5).
+
+One scorer for every place that asks: the booking page, the approval, automatic choice and the programs' interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from webapp.assignments.facts import CourseNeed, TrainerFacts
+from webapp.assignments.reasons import Fact, Reason, ReasonCode
+from webapp.core import moves
+from webapp.core.actor import Actor, ActorKind, Permission
+from webapp.core.errors import Forbidden
+from webapp.core.geo import distance_km
+from webapp.schedule.rules import hit
+from webapp.trainers.rules import MAX_COURSES, open_periods
+
+__all__ = [
+    "HOLD_HOURS",
+    "MOVES",
+    "AssignmentStatus",
+    "CourseNeed",
+    "Preference",
+    "Reason",
+    "ReasonCode",
+    "TrainerFacts",
+    "Verdict",
+    "assess",
+    "hold_expires_at",
+    "may_decide",
+    "moved",
+    "rank",
+]
+
+HOLD_HOURS = 48
+"""Default of the setting for rule A4: how long a proposal holds its slots."""
+
+_STEP_M = 500
+"""Trainers whose bases lie in the same step of this many metres count as equally near."""
+
+
+class AssignmentStatus(StrEnum):
+    """The life of an assignment."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    REPLACED = "replaced"
+
+
+_A = AssignmentStatus
+
+MOVES: dict[AssignmentStatus, frozenset[AssignmentStatus]] = {
+    _A.PROPOSED: frozenset({_A.APPROVED, _A.REJECTED, _A.EXPIRED, _A.WITHDRAWN}),
+    _A.APPROVED: frozenset({_A.REPLACED}),
+    _A.REJECTED: frozenset(),
+    _A.EXPIRED: frozenset(),
+    _A.WITHDRAWN: frozenset(),
+    _A.REPLACED: frozenset(),
+}
+
+
+def moved(is_: AssignmentStatus, to: AssignmentStatus) -> AssignmentStatus:
+    """``to``, when an assignment may go there. Raises ``Conflict`` ``assignment-move``."""
+    return moves.moved(
+        MOVES,
+        is_,
+        to,
+        code="assignment-move",
+        sentence="This proposal is %(is_)s and cannot become %(to)s.",
+    )
+
+
+class Preference(StrEnum):
+    """What a family may wish for (rule T10). Wishes rank, they never refuse."""
+
+    LANGUAGE = "language"
+    GENDER = "gender"
+    TAUGHT_BEFORE = "taught_before"
+    NAMED = "named"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the scorer says of one trainer: every failed rule, and the numbers that rank (rule T11)."""
+
+    trainer_id: UUID
+    name: str
+    reasons: tuple[Reason, ...]
+    distance_km: float | None
+    preferences: tuple[Preference, ...]
+    booked_minutes: int
+    taught_before: bool
+
+    @property
+    def eligible(self) -> bool:
+        """No rule failed."""
+        return not self.reasons
+
+    @property
+    def preferences_met(self) -> int:
+        """How many of the family's wishes the trainer meets."""
+        return len(self.preferences)
+
+    @property
+    def distance_step(self) -> int:
+        """Whole 500 m steps to the student; zero where the base is unknown, which is never eligible."""
+        return round((self.distance_km or 0.0) * 1000) // _STEP_M
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as it is stored with an assignment, readable by ``from_json`` years later."""
+        return {
+            "trainer_id": str(self.trainer_id),
+            "name": self.name,
+            "reasons": [reason.to_json() for reason in self.reasons],
+            "distance_km": self.distance_km,
+            "preferences": [preference.value for preference in self.preferences],
+            "booked_minutes": self.booked_minutes,
+            "taught_before": self.taught_before,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Verdict:
+        """The verdict that ``to_json`` stored."""
+        return cls(
+            trainer_id=UUID(stored["trainer_id"]),
+            name=stored["name"],
+            reasons=tuple(Reason.from_json(reason) for reason in stored["reasons"]),
+            distance_km=stored["distance_km"],
+            preferences=tuple(
+                Preference(preference) for preference in stored["preferences"]
+            ),
+            booked_minutes=stored["booked_minutes"],
+            taught_before=stored["taught_before"],
+        )
+
+
+def _outside_hours(need: CourseNeed, trainer: TrainerFacts) -> list[int]:
+    """Indexes of the sessions that no working period holds (rule T5), ascending."""
+    view = need.view_in(trainer.time_zone)
+    by_weekday: dict[int, list[tuple[int, int]]] = {}
+    for period in sorted(trainer.hours):
+        of_day = by_weekday.setdefault(period.weekday, [])
+        if of_day and period.start_minute <= of_day[-1][1]:
+            start, end = of_day.pop()
+            of_day.append((start, max(end, period.end_minute)))
+        else:
+            of_day.append((period.start_minute, period.end_minute))
+    outside: list[int] = []
+    for pattern in view.patterns:
+        for start, end in by_weekday.get(pattern.weekday, ()):
+            if start <= pattern.start_minute and pattern.end_minute <= end:
+                break
+        else:
+            outside.extend(pattern.indexes)
+    zone = ZoneInfo(trainer.time_zone)
+    for index in view.odd:
+        wanted = need.sessions[index].period
+        on = wanted.starts_at.astimezone(zone).date()
+        if not any(
+            working.contains(wanted)
+            for working in open_periods(trainer.hours, on, trainer.time_zone)
+        ):
+            outside.append(index)
+    return sorted(outside)
+
+
+def _of_sessions(
+    code: ReasonCode, need: CourseNeed, indexes: Sequence[int]
+) -> Iterator[Reason]:
+    """The reason for some of the sessions, with the first one on the booking's wall clock; none for no index."""
+    if indexes:
+        first = need.starts[indexes[0]].astimezone(ZoneInfo(need.time_zone))
+        facts: dict[str, Fact] = {
+            "count": len(indexes),
+            "total": need.total,
+            "first": first.strftime("%Y-%m-%dT%H:%M"),
+        }
+        yield Reason(code, facts)
+
+
+def _reasons(
+    need: CourseNeed, trainer: TrainerFacts, away_km: float | None, max_courses: int
+) -> Iterator[Reason]:
+    """Every failed rule, in the order of the rules; cheap ones first."""
+    if not trainer.active:
+        yield Reason(ReasonCode.INACTIVE)
+    if need.course_id not in trainer.course_ids:
+        yield Reason(ReasonCode.NOT_CERTIFIED)
+    if len(trainer.course_ids) > max_courses:
+        yield Reason(
+            ReasonCode.TOO_MANY_COURSES,
+            {"count": len(trainer.course_ids), "limit": max_courses},
+        )
+    if trainer.operator_id != need.operator_id:
+        yield Reason(ReasonCode.OTHER_OPERATOR)
+    if need.zone_id not in trainer.zone_ids:
+        yield Reason(ReasonCode.OTHER_ZONE)
+    if away_km is None:
+        yield Reason(ReasonCode.NO_LOCATION)
+    elif away_km > need.reach_km:
+        yield Reason(ReasonCode.TOO_FAR, {"km": away_km, "limit_km": need.reach_km})
+    if not trainer.hours:
+        yield Reason(ReasonCode.NO_HOURS)
+    else:
+        yield from _of_sessions(
+            ReasonCode.OUTSIDE_HOURS, need, _outside_hours(need, trainer)
+        )
+    yield from _of_sessions(
+        ReasonCode.OFF, need, hit(need.starts, need.ends, trainer.away)
+    )
+    yield from _of_sessions(
+        ReasonCode.BUSY, need, hit(need.starts, need.ends, trainer.busy)
+    )
+    if trainer.blocked:
+        yield Reason(ReasonCode.BLOCKED)
+
+
+def _preferences(need: CourseNeed, trainer: TrainerFacts) -> Iterator[Preference]:
+    if need.prefers_language is not None and need.prefers_language in trainer.languages:
+        yield Preference.LANGUAGE
+    if need.prefers_gender is not None and need.prefers_gender == trainer.gender:
+        yield Preference.GENDER
+    if need.prefers_taught_before and trainer.taught_students:
+        yield Preference.TAUGHT_BEFORE
+    if trainer.id in need.prefers_trainers:
+        yield Preference.NAMED
+
+
+def assess(
+    need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_COURSES
+) -> Verdict:
+    """Every rule T1 to T8 and T10 for one trainer and all sessions: all reasons, not the first (rule T11).
+
+    Pure and cheap: a few microseconds for a trainer with nothing in the way. Nothing in the answer tells whom the
+    trainer teaches.
+    """
+    away_km = None if trainer.base is None else distance_km(trainer.base, need.place)
+    return Verdict(
+        trainer_id=trainer.id,
+        name=trainer.name,
+        reasons=tuple(_reasons(need, trainer, away_km, max_courses)),
+        distance_km=away_km,
+        preferences=tuple(_preferences(need, trainer)),
+        booked_minutes=trainer.booked_minutes,
+        taught_before=trainer.taught_students,
+    )
+
+
+def rank(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The eligible, best first, then the others: fewest reasons first, then by name.
+
+    Eligible: preferences met, nearer in whole 500 m steps, fewer booked minutes, taught before, id.
+    """
+    eligible: list[Verdict] = []
+    others: list[Verdict] = []
+    for verdict in verdicts:
+        (eligible if verdict.eligible else others).append(verdict)
+    eligible.sort(
+        key=lambda v: (
+            -v.preferences_met,
+            v.distance_step,
+            v.booked_minutes,
+            not v.taught_before,
+            v.trainer_id,
+        )
+    )
+    others.sort(key=lambda v: (len(v.reasons), v.name.casefold(), v.trainer_id))
+    return eligible + others
+
+
+def hold_expires_at(
+    now: datetime, first_session_starts_at: datetime, hold_hours: int = HOLD_HOURS
+) -> datetime:
+    """When a proposal made at ``now`` lets its slots go (rule A4): the hold's end or the first session's start."""
+    return min(now + timedelta(hours=hold_hours), first_session_starts_at)
+
+
+def may_decide(
+    proposer_id: UUID | None, actor: Actor, *, four_eyes: bool, approve: bool = True
+) -> None:
+    """Let an actor decide on a proposal, or raise ``Forbidden`` (rules A4 and A5); ownership is asked in SQL.
+
+    With ``four_eyes`` nobody approves what they proposed themselves; rejecting it harms nobody. The desk itself
+    approves where a franchise is set to that.
+    """
+    if not actor.may(Permission.ASSIGNMENT_APPROVE):
+        raise Forbidden("approve-role", "Your role may not decide on proposals.")
+    if (
+        approve
+        and four_eyes
+        and actor.kind is not ActorKind.SYSTEM
+        and actor.id == proposer_id
+    ):
+        raise Forbidden(
+            "own-proposal",
+            "Whoever proposed a trainer may not approve the same proposal.",
+        )
