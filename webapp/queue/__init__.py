@@ -1,0 +1,1 @@
+"""RQ: the doorbell that rings jobs, and the worker that answers. RQ only."""
