@@ -42,9 +42,7 @@ def normalised_email(text: str, *, field: str = "email") -> str:
     """
     email = text.strip().lower()
     if len(email) > MAX_EMAIL or not _EMAIL.fullmatch(email):
-        raise Invalid(
-            "email-shape", "Enter an e-mail address like name@example.org.", field=field
-        )
+        raise Invalid("email-shape", "Enter an e-mail address like name@example.org.", field=field)
     return email
 
 
@@ -54,29 +52,15 @@ def check_password(password: str, *, field: str = "password") -> None:
     Raises ``Invalid`` for ``field`` under ``MIN_PASSWORD`` or over ``MAX_PASSWORD`` characters.
     """
     if len(password) < MIN_PASSWORD:
-        raise Invalid(
-            "password-short",
-            "Use at least %(limit)s characters.",
-            field=field,
-            limit=MIN_PASSWORD,
-        )
+        raise Invalid("password-short", "Use at least %(limit)s characters.", field=field, limit=MIN_PASSWORD)
     if len(password) > MAX_PASSWORD:
-        raise Invalid(
-            "password-long",
-            "Use at most %(limit)s characters.",
-            field=field,
-            limit=MAX_PASSWORD,
-        )
+        raise Invalid("password-long", "Use at most %(limit)s characters.", field=field, limit=MAX_PASSWORD)
 
 
 def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> None:
     """Franchise roles belong to franchises, all others to the company. Raises ``Invalid`` for ``field``."""
     if HOME_OF[role] is not operator:
-        raise Invalid(
-            "role-operator",
-            "This role does not belong to that kind of operator.",
-            field=field,
-        )
+        raise Invalid("role-operator", "This role does not belong to that kind of operator.", field=field)
 
 
 def sign_in_ends_at(signed_in_at: datetime, seen_at: datetime) -> datetime:

@@ -69,30 +69,15 @@ def _local_view(sessions: Sequence[PlannedSession], time_zone: str) -> LocalView
     groups: dict[tuple[int, int, int], list[int]] = {}
     odd = []
     for index, session in enumerate(sessions):
-        starts, ends = (
-            session.starts_at.astimezone(zone),
-            session.ends_at.astimezone(zone),
-        )
+        starts, ends = (session.starts_at.astimezone(zone), session.ends_at.astimezone(zone))
         start_minute = _minutes(starts)
-        end_minute = (
-            _minutes(ends) + MINUTES_PER_DAY * (ends.date() - starts.date()).days
-        )
+        end_minute = _minutes(ends) + MINUTES_PER_DAY * (ends.date() - starts.date()).days
         elapsed = (session.ends_at - session.starts_at) / timedelta(minutes=1)
-        if (
-            starts.fold
-            or ends.fold
-            or end_minute - start_minute != elapsed
-            or end_minute > MINUTES_PER_DAY
-        ):
+        if starts.fold or ends.fold or end_minute - start_minute != elapsed or end_minute > MINUTES_PER_DAY:
             odd.append(index)
         else:
-            groups.setdefault((starts.weekday(), start_minute, end_minute), []).append(
-                index
-            )
-    return LocalView(
-        tuple(Pattern(*key, tuple(indexes)) for key, indexes in groups.items()),
-        tuple(odd),
-    )
+            groups.setdefault((starts.weekday(), start_minute, end_minute), []).append(index)
+    return LocalView(tuple(Pattern(*key, tuple(indexes)) for key, indexes in groups.items()), tuple(odd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +101,12 @@ class CourseNeed:
     starts: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
     ends: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
     # Worked out once per time zone and shared by all trainers of one question: the only part that is filled later.
-    _views: dict[str, LocalView] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
+    _views: dict[str, LocalView] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         sessions = tuple(sorted(self.sessions, key=lambda s: s.starts_at))
-        starts, ends = (
-            tuple(s.starts_at for s in sessions),
-            tuple(s.ends_at for s in sessions),
-        )
-        if not sessions or any(
-            end > start for end, start in zip(ends, starts[1:], strict=False)
-        ):
+        starts, ends = (tuple(s.starts_at for s in sessions), tuple(s.ends_at for s in sessions))
+        if not sessions or any(end > start for end, start in zip(ends, starts[1:], strict=False)):
             raise RuleBroken("a booking needs sessions that do not overlap")
         for name, value in (("sessions", sessions), ("starts", starts), ("ends", ends)):
             object.__setattr__(self, name, value)

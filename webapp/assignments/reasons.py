@@ -36,17 +36,13 @@ class ReasonCode(StrEnum):
 SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.INACTIVE: msgid("Not active"),
     ReasonCode.NOT_CERTIFIED: msgid("Not certified for this course"),
-    ReasonCode.TOO_MANY_COURSES: msgid(
-        "Certified for %(count)s courses, limit %(limit)s"
-    ),
+    ReasonCode.TOO_MANY_COURSES: msgid("Certified for %(count)s courses, limit %(limit)s"),
     ReasonCode.OTHER_OPERATOR: msgid("Works for another operator"),
     ReasonCode.OTHER_ZONE: msgid("Does not work in this zone"),
     ReasonCode.NO_LOCATION: msgid("No base location known"),
     ReasonCode.TOO_FAR: msgid("%(km)s km away, limit %(limit_km)s km"),
     ReasonCode.NO_HOURS: msgid("No working hours known"),
-    ReasonCode.OUTSIDE_HOURS: msgid(
-        "Outside working hours in %(count)s of %(total)s sessions, first %(first)s"
-    ),
+    ReasonCode.OUTSIDE_HOURS: msgid("Outside working hours in %(count)s of %(total)s sessions, first %(first)s"),
     ReasonCode.OFF: msgid("Away in %(count)s of %(total)s sessions, first %(first)s"),
     ReasonCode.BUSY: msgid("Busy in %(count)s of %(total)s sessions, first %(first)s"),
     ReasonCode.BLOCKED: msgid("Kept apart from this family"),
@@ -64,20 +60,7 @@ FACTS: dict[ReasonCode, frozenset[str]] = {
 }
 """The facts each code carries, all of them and no more: what may be told about a trainer is decided here."""
 
-_MONTHS = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def plain_moment(local: datetime) -> str:
@@ -102,15 +85,10 @@ class Reason:
 
     def __post_init__(self) -> None:
         if self.facts.keys() != FACTS[self.code]:
-            raise ValueError(
-                f"{self.code} carries {sorted(FACTS[self.code])}, not {sorted(self.facts)}"
-            )
+            raise ValueError(f"{self.code} carries {sorted(FACTS[self.code])}, not {sorted(self.facts)}")
 
     def sentence(
-        self,
-        *,
-        moment: Callable[[datetime], str] = plain_moment,
-        km: Callable[[float], str] = plain_km,
+        self, *, moment: Callable[[datetime], str] = plain_moment, km: Callable[[float], str] = plain_km
     ) -> tuple[str, dict[str, str]]:
         """The message id and its filled-in places; ``moment`` and ``km`` word a local time and a distance."""
         words = {}

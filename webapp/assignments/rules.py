@@ -72,11 +72,7 @@ MOVES: dict[AssignmentStatus, frozenset[AssignmentStatus]] = {
 def moved(is_: AssignmentStatus, to: AssignmentStatus) -> AssignmentStatus:
     """``to``, when an assignment may go there. Raises ``Conflict`` ``assignment-move``."""
     return moves.moved(
-        MOVES,
-        is_,
-        to,
-        code="assignment-move",
-        sentence="This proposal is %(is_)s and cannot become %(to)s.",
+        MOVES, is_, to, code="assignment-move", sentence="This proposal is %(is_)s and cannot become %(to)s."
     )
 
 
@@ -136,9 +132,7 @@ class Verdict:
             name=stored["name"],
             reasons=tuple(Reason.from_json(reason) for reason in stored["reasons"]),
             distance_km=stored["distance_km"],
-            preferences=tuple(
-                Preference(preference) for preference in stored["preferences"]
-            ),
+            preferences=tuple(Preference(preference) for preference in stored["preferences"]),
             booked_minutes=stored["booked_minutes"],
             taught_before=stored["taught_before"],
         )
@@ -166,41 +160,27 @@ def _outside_hours(need: CourseNeed, trainer: TrainerFacts) -> list[int]:
     for index in view.odd:
         wanted = need.sessions[index].period
         on = wanted.starts_at.astimezone(zone).date()
-        if not any(
-            working.contains(wanted)
-            for working in open_periods(trainer.hours, on, trainer.time_zone)
-        ):
+        if not any(working.contains(wanted) for working in open_periods(trainer.hours, on, trainer.time_zone)):
             outside.append(index)
     return sorted(outside)
 
 
-def _of_sessions(
-    code: ReasonCode, need: CourseNeed, indexes: Sequence[int]
-) -> Iterator[Reason]:
+def _of_sessions(code: ReasonCode, need: CourseNeed, indexes: Sequence[int]) -> Iterator[Reason]:
     """The reason for some of the sessions, with the first one on the booking's wall clock; none for no index."""
     if indexes:
         first = need.starts[indexes[0]].astimezone(ZoneInfo(need.time_zone))
-        facts: dict[str, Fact] = {
-            "count": len(indexes),
-            "total": need.total,
-            "first": first.strftime("%Y-%m-%dT%H:%M"),
-        }
+        facts: dict[str, Fact] = {"count": len(indexes), "total": need.total, "first": first.strftime("%Y-%m-%dT%H:%M")}
         yield Reason(code, facts)
 
 
-def _reasons(
-    need: CourseNeed, trainer: TrainerFacts, away_km: float | None, max_courses: int
-) -> Iterator[Reason]:
+def _reasons(need: CourseNeed, trainer: TrainerFacts, away_km: float | None, max_courses: int) -> Iterator[Reason]:
     """Every failed rule, in the order of the rules; cheap ones first."""
     if not trainer.active:
         yield Reason(ReasonCode.INACTIVE)
     if need.course_id not in trainer.course_ids:
         yield Reason(ReasonCode.NOT_CERTIFIED)
     if len(trainer.course_ids) > max_courses:
-        yield Reason(
-            ReasonCode.TOO_MANY_COURSES,
-            {"count": len(trainer.course_ids), "limit": max_courses},
-        )
+        yield Reason(ReasonCode.TOO_MANY_COURSES, {"count": len(trainer.course_ids), "limit": max_courses})
     if trainer.operator_id != need.operator_id:
         yield Reason(ReasonCode.OTHER_OPERATOR)
     if need.zone_id not in trainer.zone_ids:
@@ -212,15 +192,9 @@ def _reasons(
     if not trainer.hours:
         yield Reason(ReasonCode.NO_HOURS)
     else:
-        yield from _of_sessions(
-            ReasonCode.OUTSIDE_HOURS, need, _outside_hours(need, trainer)
-        )
-    yield from _of_sessions(
-        ReasonCode.OFF, need, hit(need.starts, need.ends, trainer.away)
-    )
-    yield from _of_sessions(
-        ReasonCode.BUSY, need, hit(need.starts, need.ends, trainer.busy)
-    )
+        yield from _of_sessions(ReasonCode.OUTSIDE_HOURS, need, _outside_hours(need, trainer))
+    yield from _of_sessions(ReasonCode.OFF, need, hit(need.starts, need.ends, trainer.away))
+    yield from _of_sessions(ReasonCode.BUSY, need, hit(need.starts, need.ends, trainer.busy))
     if trainer.blocked:
         yield Reason(ReasonCode.BLOCKED)
 
@@ -236,9 +210,7 @@ def _preferences(need: CourseNeed, trainer: TrainerFacts) -> Iterator[Preference
         yield Preference.NAMED
 
 
-def assess(
-    need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_COURSES
-) -> Verdict:
+def assess(need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_COURSES) -> Verdict:
     """Every rule T1 to T8 and T10 for one trainer and all sessions: all reasons, not the first (rule T11).
 
     Pure and cheap: a few microseconds for a trainer with nothing in the way. Nothing in the answer tells whom the
@@ -266,28 +238,18 @@ def rank(verdicts: Iterable[Verdict]) -> list[Verdict]:
     for verdict in verdicts:
         (eligible if verdict.eligible else others).append(verdict)
     eligible.sort(
-        key=lambda v: (
-            -v.preferences_met,
-            v.distance_step,
-            v.booked_minutes,
-            not v.taught_before,
-            v.trainer_id,
-        )
+        key=lambda v: (-v.preferences_met, v.distance_step, v.booked_minutes, not v.taught_before, v.trainer_id)
     )
     others.sort(key=lambda v: (len(v.reasons), v.name.casefold(), v.trainer_id))
     return eligible + others
 
 
-def hold_expires_at(
-    now: datetime, first_session_starts_at: datetime, hold_hours: int = HOLD_HOURS
-) -> datetime:
+def hold_expires_at(now: datetime, first_session_starts_at: datetime, hold_hours: int = HOLD_HOURS) -> datetime:
     """When a proposal made at ``now`` lets its slots go (rule A4): the hold's end or the first session's start."""
     return min(now + timedelta(hours=hold_hours), first_session_starts_at)
 
 
-def may_decide(
-    proposer_id: UUID | None, actor: Actor, *, four_eyes: bool, approve: bool = True
-) -> None:
+def may_decide(proposer_id: UUID | None, actor: Actor, *, four_eyes: bool, approve: bool = True) -> None:
     """Let an actor decide on a proposal, or raise ``Forbidden`` (rules A4 and A5); ownership is asked in SQL.
 
     With ``four_eyes`` nobody approves what they proposed themselves; rejecting it harms nobody. The desk itself
@@ -295,13 +257,5 @@ def may_decide(
     """
     if not actor.may(Permission.ASSIGNMENT_APPROVE):
         raise Forbidden("approve-role", "Your role may not decide on proposals.")
-    if (
-        approve
-        and four_eyes
-        and actor.kind is not ActorKind.SYSTEM
-        and actor.id == proposer_id
-    ):
-        raise Forbidden(
-            "own-proposal",
-            "Whoever proposed a trainer may not approve the same proposal.",
-        )
+    if approve and four_eyes and actor.kind is not ActorKind.SYSTEM and actor.id == proposer_id:
+        raise Forbidden("own-proposal", "Whoever proposed a trainer may not approve the same proposal.")

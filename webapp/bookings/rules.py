@@ -109,9 +109,7 @@ MOVES: dict[BookingStatus, frozenset[BookingStatus]] = {
 }
 
 ENQUIRY_MOVES: dict[EnquiryStatus, frozenset[EnquiryStatus]] = {
-    _E.DRAFT: frozenset(
-        {_E.SERVICE_NOT_AVAILABLE, _E.OTHER_OPERATOR, _E.BOOKED, _E.CLOSED, _E.EXPIRED}
-    ),
+    _E.DRAFT: frozenset({_E.SERVICE_NOT_AVAILABLE, _E.OTHER_OPERATOR, _E.BOOKED, _E.CLOSED, _E.EXPIRED}),
     _E.SERVICE_NOT_AVAILABLE: frozenset({_E.BOOKED, _E.CLOSED}),
     _E.OTHER_OPERATOR: frozenset({_E.BOOKED, _E.CLOSED}),
     _E.BOOKED: frozenset(),
@@ -131,22 +129,14 @@ STUDENTS_OF: dict[ClassType, range] = {
 def moved(is_: BookingStatus, to: BookingStatus) -> BookingStatus:
     """``to``, when a booking may go there. Raises ``Conflict`` ``booking-move``."""
     return moves.moved(
-        MOVES,
-        is_,
-        to,
-        code="booking-move",
-        sentence="This booking is %(is_)s and cannot become %(to)s.",
+        MOVES, is_, to, code="booking-move", sentence="This booking is %(is_)s and cannot become %(to)s."
     )
 
 
 def enquiry_moved(is_: EnquiryStatus, to: EnquiryStatus) -> EnquiryStatus:
     """``to``, when an enquiry may go there. Raises ``Conflict`` ``enquiry-move``."""
     return moves.moved(
-        ENQUIRY_MOVES,
-        is_,
-        to,
-        code="enquiry-move",
-        sentence="This enquiry is %(is_)s and cannot become %(to)s.",
+        ENQUIRY_MOVES, is_, to, code="enquiry-move", sentence="This enquiry is %(is_)s and cannot become %(to)s."
     )
 
 
@@ -188,47 +178,31 @@ def later(timeslot: time, by: timedelta) -> time:
     return (datetime.combine(date.min, timeslot) + by).time()
 
 
-def _planned(
-    number: int, on: date, timeslot: time, time_zone: str, mode: SessionMode
-) -> PlannedSession:
+def _planned(number: int, on: date, timeslot: time, time_zone: str, mode: SessionMode) -> PlannedSession:
     start = resolve_local(on, timeslot, time_zone)
-    return PlannedSession(
-        number, on, timeslot, start.at, start.at + SESSION_LENGTH, mode, start.shifted
-    )
+    return PlannedSession(number, on, timeslot, start.at, start.at + SESSION_LENGTH, mode, start.shifted)
 
 
 def _daily(request: CourseRequest) -> Iterator[PlannedSession]:
     """Rule B5: consecutive days, all seven days of the week."""
     for n in range(request.total_sessions):
         on = request.start_date + timedelta(days=n)
-        yield _planned(
-            n + 1, on, request.timeslot, request.time_zone, SessionMode.OFFLINE
-        )
+        yield _planned(n + 1, on, request.timeslot, request.time_zone, SessionMode.OFFLINE)
 
 
 def _sundays(request: CourseRequest) -> Iterator[PlannedSession]:
     """Rule B6: pairs, the second starting at the instant the first ends, even where clocks change around them."""
-    first_sunday = request.start_date + timedelta(
-        days=_SUNDAY - request.start_date.weekday()
-    )
+    first_sunday = request.start_date + timedelta(days=_SUNDAY - request.start_date.weekday())
     zone = ZoneInfo(request.time_zone)
     second_slot = later(request.timeslot, SESSION_LENGTH)
     for week in range(request.total_sessions // 2):
         on = first_sunday + timedelta(weeks=week)
-        first = _planned(
-            2 * week + 1, on, request.timeslot, request.time_zone, SessionMode.OFFLINE
-        )
+        first = _planned(2 * week + 1, on, request.timeslot, request.time_zone, SessionMode.OFFLINE)
         starts_at = first.ends_at
         shifted = starts_at.astimezone(zone).time() != second_slot
         yield first
         yield PlannedSession(
-            2 * week + 2,
-            on,
-            second_slot,
-            starts_at,
-            starts_at + SESSION_LENGTH,
-            SessionMode.OFFLINE,
-            shifted,
+            2 * week + 2, on, second_slot, starts_at, starts_at + SESSION_LENGTH, SessionMode.OFFLINE, shifted
         )
 
 
@@ -241,11 +215,7 @@ def _hybrid(request: CourseRequest) -> Iterator[PlannedSession]:
         yield _planned(number, on, request.timeslot, request.time_zone, mode)
 
 
-_PLANS = {
-    DeliveryMode.WEEKDAY_DAILY: _daily,
-    DeliveryMode.SUNDAY_ONLY: _sundays,
-    DeliveryMode.HYBRID: _hybrid,
-}
+_PLANS = {DeliveryMode.WEEKDAY_DAILY: _daily, DeliveryMode.SUNDAY_ONLY: _sundays, DeliveryMode.HYBRID: _hybrid}
 
 
 def plan_sessions(request: CourseRequest) -> tuple[PlannedSession, ...]:
@@ -255,9 +225,7 @@ def plan_sessions(request: CourseRequest) -> tuple[PlannedSession, ...]:
     """
     sessions = tuple(_PLANS[request.delivery_mode](request))
     if len(sessions) != request.total_sessions:
-        raise RuleBroken(
-            f"planned {len(sessions)} sessions of {request.total_sessions}"
-        )
+        raise RuleBroken(f"planned {len(sessions)} sessions of {request.total_sessions}")
     return sessions
 
 
@@ -283,74 +251,40 @@ def _kind_faults(request: CourseRequest, students: int) -> Iterator[Invalid]:
             count=students,
         )
     if request.total_sessions not in TOTALS:
-        yield Invalid(
-            "session-count",
-            "A course has 10, 20 or 30 sessions.",
-            field="total_sessions",
-        )
+        yield Invalid("session-count", "A course has 10, 20 or 30 sessions.", field="total_sessions")
     elif hybrid and request.total_sessions != HYBRID_TOTAL:
-        yield Invalid(
-            "hybrid-count",
-            "A hybrid course has exactly 30 sessions.",
-            field="total_sessions",
-        )
+        yield Invalid("hybrid-count", "A hybrid course has exactly 30 sessions.", field="total_sessions")
 
 
 def _crosses_midnight(session: PlannedSession, zone: ZoneInfo) -> bool:
     last_instant = session.ends_at - timedelta(microseconds=1)
-    return (
-        session.starts_at.astimezone(zone).date()
-        != last_instant.astimezone(zone).date()
-    )
+    return session.starts_at.astimezone(zone).date() != last_instant.astimezone(zone).date()
 
 
 def _time_faults(request: CourseRequest, now: datetime) -> Iterator[Invalid]:
     """Rules B3 and B4, for a request that can be planned."""
-    if (
-        request.timeslot.replace(second=0, microsecond=0, tzinfo=None)
-        != request.timeslot
-    ):
-        yield Invalid(
-            "timeslot-minutes",
-            "Enter the time slot as hours and minutes.",
-            field="timeslot",
-        )
+    if request.timeslot.replace(second=0, microsecond=0, tzinfo=None) != request.timeslot:
+        yield Invalid("timeslot-minutes", "Enter the time slot as hours and minutes.", field="timeslot")
         return
     today = today_in(request.time_zone, now)
     if request.start_date < today:
-        yield Invalid(
-            "start-past", "The start date lies in the past.", field="start_date"
-        )
+        yield Invalid("start-past", "The start date lies in the past.", field="start_date")
         return
     if request.start_date > today + HORIZON:
-        yield Invalid(
-            "start-far", "The start date lies too far ahead.", field="start_date"
-        )
+        yield Invalid("start-far", "The start date lies too far ahead.", field="start_date")
         return
     blocks = 2 if request.delivery_mode is DeliveryMode.SUNDAY_ONLY else 1
     minutes = request.timeslot.hour * 60 + request.timeslot.minute
     if timedelta(minutes=minutes) + blocks * SESSION_LENGTH > timedelta(days=1):
-        yield Invalid(
-            "crosses-midnight",
-            "The sessions of a day must end by midnight.",
-            field="timeslot",
-        )
+        yield Invalid("crosses-midnight", "The sessions of a day must end by midnight.", field="timeslot")
         return
     sessions = tuple(_PLANS[request.delivery_mode](request))
     zone = ZoneInfo(request.time_zone)
     if sessions and sessions[0].starts_at <= now:
-        yield Invalid(
-            "start-now",
-            "The first session must start later than now.",
-            field="timeslot",
-        )
+        yield Invalid("start-now", "The first session must start later than now.", field="timeslot")
     # Where clocks jump over midnight itself a session may cross it although its time slot does not.
     if any(_crosses_midnight(session, zone) for session in sessions):
-        yield Invalid(
-            "crosses-midnight",
-            "The sessions of a day must end by midnight.",
-            field="timeslot",
-        )
+        yield Invalid("crosses-midnight", "The sessions of a day must end by midnight.", field="timeslot")
 
 
 def faults_of(request: CourseRequest, *, students: int, now: datetime) -> list[Invalid]:
@@ -361,11 +295,7 @@ def faults_of(request: CourseRequest, *, students: int, now: datetime) -> list[I
     """
     faults = list(_kind_faults(request, students))
     if not is_time_zone(request.time_zone):
-        faults.append(
-            Invalid(
-                "time-zone-unknown", "This time zone is not known.", field="time_zone"
-            )
-        )
+        faults.append(Invalid("time-zone-unknown", "This time zone is not known.", field="time_zone"))
     elif not any(fault.field == "total_sessions" for fault in faults):
         faults.extend(_time_faults(request, now))
     return faults
@@ -377,17 +307,10 @@ def check_request(request: CourseRequest, *, students: int, now: datetime) -> No
         raise fault
 
 
-def may_move_within_day(
-    session: PlannedSession, to_time: time, *, delivery_mode: DeliveryMode
-) -> bool:
+def may_move_within_day(session: PlannedSession, to_time: time, *, delivery_mode: DeliveryMode) -> bool:
     """Whether a session may be taught at another time of its day (rule B7): offline ones of a hybrid course, and
     only where they end by midnight (rule B4). Whether trainer and family are free then is another question.
     """
-    if (
-        delivery_mode is not DeliveryMode.HYBRID
-        or session.mode is not SessionMode.OFFLINE
-    ):
+    if delivery_mode is not DeliveryMode.HYBRID or session.mode is not SessionMode.OFFLINE:
         return False
-    return timedelta(
-        hours=to_time.hour, minutes=to_time.minute
-    ) + SESSION_LENGTH <= timedelta(days=1)
+    return timedelta(hours=to_time.hour, minutes=to_time.minute) + SESSION_LENGTH <= timedelta(days=1)

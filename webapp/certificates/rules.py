@@ -54,30 +54,18 @@ MOVES: dict[CertificateState, frozenset[CertificateState]] = {
 def moved(is_: CertificateState, to: CertificateState) -> CertificateState:
     """``to``, when a certificate may go there. Raises ``Conflict`` ``certificate-move``."""
     return moves.moved(
-        MOVES,
-        is_,
-        to,
-        code="certificate-move",
-        sentence="This certificate is %(is_)s and cannot become %(to)s.",
+        MOVES, is_, to, code="certificate-move", sentence="This certificate is %(is_)s and cannot become %(to)s."
     )
 
 
 def entitled(
-    total_sessions: int,
-    absences: int,
-    *,
-    max_absences: int = MAX_ABSENCES,
-    closed_short: bool = False,
+    total_sessions: int, absences: int, *, max_absences: int = MAX_ABSENCES, closed_short: bool = False
 ) -> bool:
     """Whether a student of a completed booking gets a certificate (rule C1).
 
     ``absences`` counts sessions marked absent, excused ones aside; a booking closed short gives none.
     """
-    return (
-        total_sessions == CERTIFIED_TOTAL
-        and not closed_short
-        and absences <= max_absences
-    )
+    return total_sessions == CERTIFIED_TOTAL and not closed_short and absences <= max_absences
 
 
 def check_symbol(symbols: str) -> str:
@@ -104,9 +92,7 @@ def draw_number(year: int, choose: Callable[[str], str] = secrets.choice) -> str
     Two digits of the year of the local date it is awarded on, nine symbols of the system's randomness, and a
     check symbol over year and symbols. Unique only in the database: draw again on a collision.
     """
-    symbols = f"{year % 100:02d}" + "".join(
-        choose(ALPHABET) for _ in range(RANDOM_SYMBOLS)
-    )
+    symbols = f"{year % 100:02d}" + "".join(choose(ALPHABET) for _ in range(RANDOM_SYMBOLS))
     return _written(symbols + check_symbol(symbols))
 
 
@@ -125,9 +111,7 @@ def normalised_number(text: str) -> str | None:
     if len(symbols) == len(_PREFIX) + 2 + RANDOM_SYMBOLS + 1:
         symbols = symbols.removeprefix(_PREFIX)
     symbols = symbols.translate(_MEANT)
-    if len(symbols) != 2 + RANDOM_SYMBOLS + 1 or not all(
-        symbol in _VALUE for symbol in symbols
-    ):
+    if len(symbols) != 2 + RANDOM_SYMBOLS + 1 or not all(symbol in _VALUE for symbol in symbols):
         return None
     if not symbols[:2].isdigit() or check_symbol(symbols[:-1]) != symbols[-1]:
         return None

@@ -11,14 +11,7 @@ from webapp.core.errors import Conflict
 Status = TypeVar("Status", bound=StrEnum)
 
 
-def moved(
-    moves: Mapping[Status, frozenset[Status]],
-    is_: Status,
-    to: Status,
-    *,
-    code: str,
-    sentence: str,
-) -> Status:
+def moved(moves: Mapping[Status, frozenset[Status]], is_: Status, to: Status, *, code: str, sentence: str) -> Status:
     """``to``, when the table allows to go there from ``is_``.
 
     Raises ``Conflict`` with ``code`` and ``sentence`` (its places: ``%(is_)s`` and ``%(to)s``) otherwise: somebody

@@ -16,11 +16,7 @@ _JOINERS = "\u200c\u200d"
 def _without_invisible(text: str, *, keep: str = "") -> str:
     """White space as single spaces; control, format, surrogate and unassigned characters gone, but those to keep."""
     spaced = " ".join(text.split())
-    return "".join(
-        c
-        for c in spaced
-        if c in keep or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Cn")
-    )
+    return "".join(c for c in spaced if c in keep or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Cn"))
 
 
 def name_key(text: str, *, field: str = "name") -> str:
@@ -32,9 +28,7 @@ def name_key(text: str, *, field: str = "name") -> str:
     """
     key = text
     for _ in range(2):
-        key = unicodedata.normalize(
-            "NFKC", _without_invisible(unicodedata.normalize("NFKC", key)).casefold()
-        )
+        key = unicodedata.normalize("NFKC", _without_invisible(unicodedata.normalize("NFKC", key)).casefold())
     key = " ".join(key.split())
     if not key:
         raise Invalid("name-empty", "Enter a name.", field=field)
@@ -46,15 +40,8 @@ def clean_name(text: str, *, field: str = "name") -> str:
 
     Raises ``Invalid`` for ``field`` when it is empty or longer than ``MAX_NAME`` characters.
     """
-    name = " ".join(
-        unicodedata.normalize("NFC", _without_invisible(text, keep=_JOINERS)).split()
-    )
+    name = " ".join(unicodedata.normalize("NFC", _without_invisible(text, keep=_JOINERS)).split())
     name_key(name, field=field)
     if len(name) > MAX_NAME:
-        raise Invalid(
-            "name-too-long",
-            "Use at most %(limit)s characters.",
-            field=field,
-            limit=MAX_NAME,
-        )
+        raise Invalid("name-too-long", "Use at most %(limit)s characters.", field=field, limit=MAX_NAME)
     return name

@@ -46,11 +46,7 @@ class SessionFacts:
 def moved(is_: CourseSessionStatus, to: CourseSessionStatus) -> CourseSessionStatus:
     """``to``, when a session may go there. Raises ``Conflict`` ``session-move``."""
     return moves.moved(
-        MOVES,
-        is_,
-        to,
-        code="session-move",
-        sentence="This session is %(is_)s and cannot become %(to)s.",
+        MOVES, is_, to, code="session-move", sentence="This session is %(is_)s and cannot become %(to)s."
     )
 
 
@@ -63,9 +59,7 @@ def can_complete(session: SessionFacts, now: datetime) -> bool:
         return False
     moved(session.status, _S.COMPLETED)
     if now < session.starts_at:
-        raise Conflict(
-            "session-not-started", "A session cannot be completed before it starts."
-        )
+        raise Conflict("session-not-started", "A session cannot be completed before it starts.")
     return True
 
 
@@ -89,19 +83,13 @@ def last_sessions(sessions: Iterable[SessionFacts]) -> dict[int, SessionFacts]:
 
 def done_numbers(sessions: Iterable[SessionFacts]) -> frozenset[int]:
     """The numbers whose session, or last successor, is completed (rule S1)."""
-    return frozenset(
-        n
-        for n, session in last_sessions(sessions).items()
-        if session.status is _S.COMPLETED
-    )
+    return frozenset(n for n, session in last_sessions(sessions).items() if session.status is _S.COMPLETED)
 
 
 def needing_make_up(sessions: Iterable[SessionFacts]) -> list[SessionFacts]:
     """Sessions that were missed or cancelled and have no successor yet, by number (rule S1)."""
     last = last_sessions(sessions)
-    return [
-        last[n] for n in sorted(last) if last[n].status in (_S.MISSED, _S.CANCELLED)
-    ]
+    return [last[n] for n in sorted(last) if last[n].status in (_S.MISSED, _S.CANCELLED)]
 
 
 def booking_done(sessions: Iterable[SessionFacts], *, total_sessions: int) -> bool:
@@ -109,9 +97,7 @@ def booking_done(sessions: Iterable[SessionFacts], *, total_sessions: int) -> bo
     return done_numbers(sessions) == frozenset(range(1, total_sessions + 1))
 
 
-def booking_status_after(
-    is_: BookingStatus, sessions: Iterable[SessionFacts], *, total_sessions: int
-) -> BookingStatus:
+def booking_status_after(is_: BookingStatus, sessions: Iterable[SessionFacts], *, total_sessions: int) -> BookingStatus:
     """The booking's status once ``sessions`` are as they are: ``in_progress`` from the first completed one,
     ``completed`` with the last (rules S1 and C1). A booking that is not being taught keeps its status.
     """
@@ -123,16 +109,10 @@ def booking_status_after(
     return BookingStatus.IN_PROGRESS if done_numbers(sessions) else is_
 
 
-def check_marks(
-    marks: Mapping[UUID, AttendanceMark], *, student_ids: Collection[UUID]
-) -> None:
+def check_marks(marks: Mapping[UUID, AttendanceMark], *, student_ids: Collection[UUID]) -> None:
     """Every student of the booking has a mark and nobody else (rule S2). Raises ``Invalid`` for field ``marks``."""
     if set(marks) != set(student_ids):
-        raise Invalid(
-            "marks-incomplete",
-            "Mark the attendance of every student of this booking.",
-            field="marks",
-        )
+        raise Invalid("marks-incomplete", "Mark the attendance of every student of this booking.", field="marks")
 
 
 def count_absences(marks: Iterable[AttendanceMark]) -> int:

@@ -41,11 +41,7 @@ def check_phone(text: str, *, field: str = "phone") -> str:
     Forms turn what people type into this form first. Raises ``Invalid`` for ``field``.
     """
     if not _E164.fullmatch(text):
-        raise Invalid(
-            "phone-shape",
-            "Enter the number with its country code, like +91 98480 12345.",
-            field=field,
-        )
+        raise Invalid("phone-shape", "Enter the number with its country code, like +91 98480 12345.", field=field)
     return text
 
 
@@ -64,9 +60,7 @@ class GuardianCommand:
         return GuardianCommand(
             name=clean_name(self.name, field=f"{prefix}_name"),
             phone=check_phone(self.phone, field=f"{prefix}_phone"),
-            email=normalised_email(self.email, field=f"{prefix}_email")
-            if self.email
-            else None,
+            email=normalised_email(self.email, field=f"{prefix}_email") if self.email else None,
             language=self.language,
             consents=self.consents,
         )
@@ -93,17 +87,8 @@ class HouseholdCommand:
     def checked(self) -> HouseholdCommand:
         """The same, cleaned. Raises ``Invalid`` for numbered fields: ``guardian-0_name``, ``student-1_name``."""
         if not self.guardians:
-            raise Invalid(
-                "no-guardian",
-                "A family needs at least one guardian.",
-                field="guardians",
-            )
+            raise Invalid("no-guardian", "A family needs at least one guardian.", field="guardians")
         return HouseholdCommand(
-            guardians=tuple(
-                g.checked(prefix=f"guardian-{n}") for n, g in enumerate(self.guardians)
-            ),
-            students=tuple(
-                s.checked(field=f"student-{n}_name")
-                for n, s in enumerate(self.students)
-            ),
+            guardians=tuple(g.checked(prefix=f"guardian-{n}") for n, g in enumerate(self.guardians)),
+            students=tuple(s.checked(field=f"student-{n}_name") for n, s in enumerate(self.students)),
         )

@@ -26,18 +26,10 @@ MOVES: dict[SlotStatus, frozenset[SlotStatus]] = {
 
 def moved(is_: SlotStatus, to: SlotStatus) -> SlotStatus:
     """``to``, when a slot may go there. Raises ``Conflict`` ``slot-move``."""
-    return moves.moved(
-        MOVES,
-        is_,
-        to,
-        code="slot-move",
-        sentence="This slot is %(is_)s and cannot become %(to)s.",
-    )
+    return moves.moved(MOVES, is_, to, code="slot-move", sentence="This slot is %(is_)s and cannot become %(to)s.")
 
 
-def hit(
-    starts: Sequence[datetime], ends: Sequence[datetime], taken: Iterable[Interval]
-) -> list[int]:
+def hit(starts: Sequence[datetime], ends: Sequence[datetime], taken: Iterable[Interval]) -> list[int]:
     """Which of the wanted periods overlap a taken one (rules A2 and T4), as ascending indexes without repeats.
 
     The wanted periods, ``starts[i]`` to ``ends[i]``, are half-open, ascending and disjoint; the taken ones may come in
@@ -45,12 +37,7 @@ def hit(
     """
     indexes: set[int] = set()
     for period in taken:
-        indexes.update(
-            range(
-                bisect_right(ends, period.starts_at),
-                bisect_left(starts, period.ends_at),
-            )
-        )
+        indexes.update(range(bisect_right(ends, period.starts_at), bisect_left(starts, period.ends_at)))
     return sorted(indexes)
 
 

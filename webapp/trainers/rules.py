@@ -45,23 +45,13 @@ def check_hours(hours: Iterable[WorkingHours]) -> None:
         if period.weekday not in range(7):
             raise Invalid("hours-weekday", "A weekday is one of seven.", field="hours")
         if period.start_minute >= period.end_minute:
-            raise Invalid(
-                "hours-order", "Working hours must end after they start.", field="hours"
-            )
-        if (
-            before is not None
-            and before.weekday == period.weekday
-            and period.start_minute < before.end_minute
-        ):
-            raise Invalid(
-                "hours-overlap", "Two periods of one day overlap.", field="hours"
-            )
+            raise Invalid("hours-order", "Working hours must end after they start.", field="hours")
+        if before is not None and before.weekday == period.weekday and period.start_minute < before.end_minute:
+            raise Invalid("hours-overlap", "Two periods of one day overlap.", field="hours")
         before = period
 
 
-def open_periods(
-    hours: Iterable[WorkingHours], on: date, time_zone: str
-) -> list[Interval]:
+def open_periods(hours: Iterable[WorkingHours], on: date, time_zone: str) -> list[Interval]:
     """When a trainer works on a local date, as sorted disjoint UTC periods; touching hours become one.
 
     An end that falls into a clock change is resolved like a session's start (rule B10); a period that a change
@@ -73,9 +63,7 @@ def open_periods(
             continue
         at_midnight = period.end_minute == MINUTES_PER_DAY
         starts_at = resolve_local(on, period.starts, time_zone).at
-        ends_at = resolve_local(
-            on + timedelta(days=at_midnight), period.ends, time_zone
-        ).at
+        ends_at = resolve_local(on + timedelta(days=at_midnight), period.ends, time_zone).at
         if starts_at < ends_at:
             found.append(Interval(starts_at, ends_at))
     return merged(found)
@@ -87,17 +75,11 @@ def shared_time_zone(time_zones: Collection[str]) -> str:
     if not distinct:
         raise Invalid("no-zone", "A trainer works in at least one zone.", field="zones")
     if len(distinct) > 1:
-        raise Invalid(
-            "zones-time-zone",
-            "All zones of one trainer share a time zone.",
-            field="zones",
-        )
+        raise Invalid("zones-time-zone", "All zones of one trainer share a time zone.", field="zones")
     return distinct.pop()
 
 
-def check_courses(
-    course_ids: Collection[UUID], *, max_courses: int = MAX_COURSES
-) -> None:
+def check_courses(course_ids: Collection[UUID], *, max_courses: int = MAX_COURSES) -> None:
     """Rule T3 where staff enter certifications. Raises ``Invalid`` for field ``courses``."""
     if len(set(course_ids)) > max_courses:
         raise Invalid(

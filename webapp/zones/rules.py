@@ -12,14 +12,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from webapp.core.errors import Invalid, RuleBroken
-from webapp.core.geo import (
-    Location,
-    circle_area_km2,
-    distance_km,
-    ring_area_km2,
-    ring_center,
-    ring_contains,
-)
+from webapp.core.geo import Location, circle_area_km2, distance_km, ring_area_km2, ring_center, ring_contains
 from webapp.core.names import clean_name, name_key
 
 __all__ = [
@@ -126,10 +119,7 @@ def containing(zones: Iterable[ZoneFacts], place: Location) -> list[ContainingZo
                     created_at=zone.created_at,
                 )
             )
-    return sorted(
-        found,
-        key=lambda z: (z.distance_km, round(z.area_km2, 6), z.created_at, z.zone_id),
-    )
+    return sorted(found, key=lambda z: (z.distance_km, round(z.area_km2, 6), z.created_at, z.zone_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +157,7 @@ class ZoneCommand:
     @property
     def area_km2(self) -> float:
         """Area in square kilometres, on the sphere."""
-        return (
-            ring_area_km2(self.ring)
-            if self.ring is not None
-            else circle_area_km2(self.radius_km or 0.0)
-        )
+        return ring_area_km2(self.ring) if self.ring is not None else circle_area_km2(self.radius_km or 0.0)
 
 
 @lru_cache(maxsize=1)
@@ -193,11 +179,7 @@ def _shape_faults(zone: ZoneCommand) -> list[Invalid]:
         faults = []
         if len(set(zone.ring)) < 3 or ring_area_km2(zone.ring) == 0:
             faults.append(
-                Invalid(
-                    "ring-too-small",
-                    "A polygon needs at least three corners around an area.",
-                    field="ring",
-                )
+                Invalid("ring-too-small", "A polygon needs at least three corners around an area.", field="ring")
             )
         if not _is_length(zone.max_travel_km):
             faults.append(
@@ -211,9 +193,7 @@ def _shape_faults(zone: ZoneCommand) -> list[Invalid]:
         return faults
     faults = []
     if zone.center is None:
-        faults.append(
-            Invalid("center-missing", "A circle needs a centre.", field="center")
-        )
+        faults.append(Invalid("center-missing", "A circle needs a centre.", field="center"))
     if not _is_length(zone.radius_km):
         faults.append(
             Invalid(
@@ -234,11 +214,7 @@ def faults_of(zone: ZoneCommand) -> list[Invalid]:
     except Invalid as fault:
         faults.append(fault)
     if not is_time_zone(zone.time_zone):
-        faults.append(
-            Invalid(
-                "time-zone-unknown", "This time zone is not known.", field="time_zone"
-            )
-        )
+        faults.append(Invalid("time-zone-unknown", "This time zone is not known.", field="time_zone"))
     if not 0 <= zone.travel_buffer_minutes <= MAX_TRAVEL_BUFFER_MINUTES:
         faults.append(
             Invalid(
