@@ -1,0 +1,90 @@
+// What htmx and plain HTML leave to do: focus, busy marks, double sends and toasts. Every page works without it.
+"use strict";
+
+(() => {
+  const toasts = () => document.getElementById("toasts");
+
+  function toast(text, tone) {
+    const region = toasts();
+    if (!region || !text) return;
+    const box = document.createElement("div");
+    box.className = "zd-toast zd-toast-" + (tone || "done");
+    const words = document.createElement("p");
+    words.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "zd-toast-close";
+    close.textContent = region.dataset.dismiss;
+    box.append(words, close);
+    region.append(box);
+    // A refusal stays until it is read; a success leaves by itself.
+    if (tone !== "failed") window.setTimeout(() => box.remove(), 8000);
+  }
+
+  function focusErrors(root) {
+    const summary = root && root.querySelector("[data-error-summary]");
+    if (summary) summary.focus();
+  }
+
+  document.addEventListener("DOMContentLoaded", () => focusErrors(document));
+
+  document.addEventListener("click", (event) => {
+    const close = event.target.closest(".zd-toast-close");
+    if (close) close.closest(".zd-toast").remove();
+    for (const menu of document.querySelectorAll("details.zd-menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = document.querySelector("details.zd-menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
+  // A second press of the same button while the first is on its way is dropped here, and refused by the server anyway.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    if (form.dataset.sending) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    form.dataset.sending = "yes";
+    form.setAttribute("aria-busy", "true");
+  }, true);
+
+  function sent(form) {
+    delete form.dataset.sending;
+    form.removeAttribute("aria-busy");
+  }
+
+  // The page comes back from the browser's memory with its buttons as they were left.
+  window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sending]").forEach(sent));
+
+  document.addEventListener("htmx:before:request", (event) => {
+    const target = event.detail.ctx.target;
+    if (target instanceof Element) target.setAttribute("aria-busy", "true");
+  });
+
+  document.addEventListener("htmx:finally:request", () => {
+    document.querySelectorAll("[aria-busy]").forEach((element) => element.removeAttribute("aria-busy"));
+    document.querySelectorAll("form[data-sending]").forEach(sent);
+  });
+
+  document.addEventListener("htmx:after:swap", (event) => {
+    const ctx = event.detail.ctx;
+    if (!ctx.response) return;
+    const failed = ctx.response.status === 422;
+    const prefix = document.body.dataset.errorPrefix;
+    const bare = document.title.startsWith(prefix) ? document.title.slice(prefix.length).trim() : document.title;
+    document.title = failed ? prefix + " " + bare : bare;
+    if (failed) focusErrors(document);
+  });
+
+  document.addEventListener("htmx:error", () => toast(toasts() && toasts().dataset.lost, "failed"));
+  document.addEventListener("zd:toast", (event) => toast(event.detail.text, event.detail.tone));
+})();

@@ -1,0 +1,99 @@
+"""The web room: what every page shares. It knows Flask, the core and the database's counters, and no other room."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import flask_login
+from flask import Flask, current_app, url_for
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_wtf.csrf import generate_csrf
+
+from webapp.core.actor import Role
+from webapp.web import access, errors, filters, headers, request_log
+from webapp.web.csrf import csrf
+from webapp.web.forms import form_problems
+from webapp.web.nav import home_url, nav_items
+from webapp.web.pagination import page_url
+from webapp.web.status import status_look
+
+__all__ = ["init_web"]
+
+
+@lru_cache(maxsize=256)
+def _fingerprint(path: str, _changed_ns: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+
+
+def static_url(name: str) -> str:
+    """The address of a static file with a fingerprint of its content, so browsers may keep it for a year."""
+    path = Path(current_app.static_folder or "") / name
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    if not changed:
+        return url_for("static", filename=name)
+    return url_for("static", filename=name, v=_fingerprint(str(path), changed))
+
+
+def locale_tag() -> str:
+    """The language of the page for ``<html lang>``: "en", "te", "pt-BR"."""
+    return str(get_locale() or "en").replace("_", "-")
+
+
+def role_word(role: Role | None) -> str:
+    """What a role is called on pages."""
+    words = {
+        Role.FRANCHISE_STAFF: _("Franchise staff"),
+        Role.FRANCHISE_MANAGER: _("Franchise manager"),
+        Role.COMPANY_STAFF: _("Company staff"),
+        Role.ADMIN: _("Admin"),
+        Role.AUDITOR: _("Auditor"),
+    }
+    return words[role] if role is not None else ""
+
+
+def operator_name() -> str:
+    """The operator of whoever is signed in, as ``current_user.operator_name`` tells it; nothing when it does not."""
+    return str(getattr(flask_login.current_user, "operator_name", "") or "")
+
+
+def sign_out_url() -> str:
+    """Where the sign-out form posts to."""
+    return url_for(access.SIGN_OUT_ENDPOINT) if access.SIGN_OUT_ENDPOINT in current_app.view_functions else "/sign-out"
+
+
+def init_web(app: Flask) -> None:
+    """Put the web room into the app: hooks, error pages, filters and Jinja globals.
+
+    Call it after ``Babel`` and the login manager, once. Order of a request: name it and start its clock, refuse other
+    sites, check the CSRF token, ask the guard.
+    """
+    app.before_request(request_log.begin)
+    app.before_request(headers.refuse_other_sites)
+    if "csrf" not in app.extensions:
+        csrf.init_app(app)
+    app.before_request(access.guard)
+    app.teardown_request(access.leave)
+    # Functions after a request run last first: the log line sees the finished headers.
+    app.after_request(request_log.finish)
+    app.after_request(headers.secure)
+    errors.register(app)
+    filters.register(app)
+    app.jinja_env.globals.update(
+        actor_or_none=access.actor_or_none,
+        csp_nonce=headers.csp_nonce,
+        csrf_token=generate_csrf,
+        form_problems=form_problems,
+        home_url=home_url,
+        locale_tag=locale_tag,
+        may=access.may,
+        nav_items=nav_items,
+        operator_name=operator_name,
+        page_url=page_url,
+        role_word=role_word,
+        sign_out_url=sign_out_url,
+        static_url=static_url,
+        status_look=status_look,
+    )

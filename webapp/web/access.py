@@ -1,0 +1,191 @@
+"""Who may open a route. Every view declares its guard; a route that declares none is closed to everybody.
+
+Write the guard below the route::
+
+    @bp.get("/bookings")
+    @requires(Permission.BOOKING_READ)      # or @signed_in, or @public
+    def index() -> ResponseReturnValue: ...
+
+The decorators only mark the view function. ``guard`` runs before every request and decides; ownership of a row is not
+asked here but in the SELECT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import flask_login
+import structlog
+from flask import (
+    Flask,
+    Response,
+    abort,
+    current_app,
+    g,
+    has_request_context,
+    redirect,
+    request,
+    url_for,
+)
+
+from webapp.core.actor import Actor, Permission
+from webapp.core.errors import Forbidden
+from webapp.db.tenancy import acting_as
+from webapp.web.htmx import is_htmx
+
+log = structlog.get_logger(__name__)
+
+SIGN_IN_ENDPOINT: Final = "accounts.sign_in"
+SIGN_OUT_ENDPOINT: Final = "accounts.sign_out"
+
+_PUBLIC: Final = "public"
+_SIGNED_IN: Final = "signed_in"
+_ATTRIBUTE: Final = "__zonedesk_guard__"
+_FOREIGN: Final = "zonedesk_foreign_guards"
+
+Guard = Permission | str
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Open the view to actors whose role carries the permission."""
+
+    def mark(view: View) -> View:
+        setattr(view, _ATTRIBUTE, permission)
+        return view
+
+    return mark
+
+
+def public(view: View) -> View:
+    """Open the view to everybody, signed in or not."""
+    setattr(view, _ATTRIBUTE, _PUBLIC)
+    return view
+
+
+def signed_in(view: View) -> View:
+    """Open the view to every signed-in person, whatever the role (their own password, signing out)."""
+    setattr(view, _ATTRIBUTE, _SIGNED_IN)
+    return view
+
+
+def declare(app: Flask, endpoint: str, guard: Permission | None) -> None:
+    """Declare the guard of a view that a library brings and that cannot be decorated; ``None`` means public."""
+    app.extensions.setdefault(_FOREIGN, {})[endpoint] = _PUBLIC if guard is None else guard
+
+
+def guard_of(app: Flask, endpoint: str) -> Guard | None:
+    """The guard an endpoint declares: a permission, ``"public"``, ``"signed_in"``, or ``None`` when it declares none.
+
+    The test that walks over all routes asks this.
+    """
+    foreign: dict[str, Guard] = app.extensions.get(_FOREIGN, {})
+    if endpoint in foreign:
+        return foreign[endpoint]
+    if endpoint == "static" or endpoint.endswith(".static"):
+        return _PUBLIC
+    marked: Guard | None = getattr(app.view_functions.get(endpoint), _ATTRIBUTE, None)
+    return marked
+
+
+def actor_or_none() -> Actor | None:
+    """Whoever is signed in, or ``None`` for an anonymous visitor and outside a request."""
+    if not has_request_context() or not hasattr(current_app, "login_manager"):
+        return None
+    user = flask_login.current_user
+    if not user or not user.is_authenticated:
+        return None
+    actor: Actor = user.actor
+    return actor
+
+
+def current_actor() -> Actor:
+    """Whoever is signed in. Only for views behind a guard: raises ``RuntimeError`` for an anonymous visitor."""
+    actor = actor_or_none()
+    if actor is None:
+        raise RuntimeError("current_actor() was asked in a public view")
+    return actor
+
+
+def may(permission: Permission | str) -> bool:
+    """Whether the signed-in actor's role carries the permission; templates hide what is not allowed with it."""
+    actor = actor_or_none()
+    return actor is not None and actor.may(Permission(permission))
+
+
+def safe_next(target: str | None) -> str | None:
+    """The address to return to after signing in, or ``None`` unless it is a path on this very desk.
+
+    Refused: other hosts, ``//host``, schemes, backslashes and control characters, which browsers read as one of these.
+    """
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return None
+    if "\\" in target or any(ord(letter) < 32 or ord(letter) == 127 for letter in target):
+        return None
+    return target
+
+
+def _page_being_read() -> str | None:
+    """The page the person looks at: the address itself for a page, what htmx reports for a fragment."""
+    if is_htmx():
+        seen = urlsplit(request.headers.get("HX-Current-URL", ""))
+        if seen.netloc != request.host:
+            return None
+        return safe_next(seen.path + ("?" + seen.query if seen.query else ""))
+    if request.method in ("GET", "HEAD"):
+        return safe_next(request.full_path.rstrip("?"))
+    return None
+
+
+def to_sign_in() -> Response:
+    """Send an anonymous visitor to the sign-in page and back afterwards.
+
+    A page gets a 303; htmx gets a 401 with ``HX-Redirect``, because its request would follow a 303 unseen.
+    """
+    url = url_for(SIGN_IN_ENDPOINT, next=_page_being_read())
+    if is_htmx():
+        return Response(status=401, headers={"HX-Redirect": url})
+    answer = redirect(url, 303)
+    assert isinstance(answer, Response)
+    return answer
+
+
+def guard() -> Response | None:
+    """Before each request: let it pass, ask for sign-in, or refuse.
+
+    Raises ``Forbidden`` when the role lacks the permission; a route without a guard answers 403 and is logged.
+    """
+    if request.endpoint is None:
+        return None
+    declared = guard_of(current_app, request.endpoint)
+    if declared is None:
+        log.error("access.undeclared", endpoint=request.endpoint)
+        abort(403)
+    if declared == _PUBLIC:
+        return None
+    actor = actor_or_none()
+    if actor is None:
+        return to_sign_in()
+    _act_as(actor)
+    if isinstance(declared, Permission) and not actor.may(declared):
+        raise Forbidden(
+            "not-allowed",
+            "Your role does not allow this. Ask a manager or an admin to do it.",
+        )
+    return None
+
+
+def _act_as(actor: Actor) -> None:
+    """Let every transaction of this request carry the actor's tenant, until ``leave``."""
+    g.actor = actor
+    g.acting = acting_as(actor)
+    g.acting.__enter__()
+
+
+def leave(_error: BaseException | None = None) -> None:
+    """After each request: act for nobody again."""
+    acting = g.pop("acting", None)
+    if acting is not None:
+        acting.__exit__(None, None, None)

@@ -1,0 +1,311 @@
+"""Form fields of this desk: each says in plain words what it could not read. Bad input never goes further."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
+from math import isfinite
+from typing import Any, Final
+from uuid import UUID
+
+import phonenumbers
+from flask_babel import lazy_gettext as _l
+from openlocationcode import openlocationcode  # type: ignore[import-untyped]  # ships no types
+from wtforms import DateField, Field, SelectField, StringField
+from wtforms.validators import ValidationError
+from wtforms.widgets import DateInput, TextArea, TextInput, TimeInput
+
+from webapp.core.geo import Location
+
+PlaceLookup = Callable[[str], Location | None]
+"""Finds the middle of a town by its name, for short Plus Codes."""
+
+_LINES: Final = "\n\t"
+
+
+def _first(valuelist: Sequence[Any]) -> str:
+    return str(valuelist[0]).strip() if valuelist else ""
+
+
+def clean_text(text: str, *, lines: bool = False) -> str:
+    """Text as people meant it: NFC, outer space gone. Raises ``ValueError`` on control characters, NUL included."""
+    normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
+    for letter in normal:
+        category = unicodedata.category(letter)
+        if category in ("Cc", "Cs") and not (lines and letter in _LINES):
+            raise ValueError("control character")
+    return normal
+
+
+class TextField(StringField):
+    """One line of text in any script; ``data`` is cleaned, ``""`` for nothing; ``max_length`` in characters."""
+
+    lines = False
+
+    def __init__(
+        self,
+        label: Any = None,
+        validators: Any = None,
+        *,
+        max_length: int = 200,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.max_length = max_length
+
+    def process_formdata(self, valuelist: Sequence[Any]) -> None:
+        """Clean what was typed; refuses control characters and too long a text."""
+        if not valuelist:
+            return
+        self.data = str(valuelist[0])
+        try:
+            self.data = clean_text(self.data, lines=self.lines)
+        except ValueError as error:
+            raise ValidationError(_l("Remove the invisible characters from this text.")) from error
+        if len(self.data) > self.max_length:
+            raise ValidationError(_l("Use at most %(count)s characters.", count=self.max_length))
+
+    def _value(self) -> str:
+        # A NUL or a lone surrogate must not come back in the page either.
+        return "".join(c for c in self.data or "" if c in _LINES or unicodedata.category(c) not in ("Cc", "Cs"))
+
+
+class LongTextField(TextField):
+    """Several lines of text; otherwise a ``TextField``."""
+
+    widget = TextArea()
+    lines = True
+
+
+class _ParsedField(Field):
+    """A field whose text is read into a value; the typed text stays in place when it cannot be read."""
+
+    widget: Any = TextInput()
+    _typed: str | None = None
+
+    def process_formdata(self, valuelist: Sequence[Any]) -> None:
+        """Read the text; nothing typed is ``None``."""
+        self._typed = _first(valuelist)
+        self.data = self.read(self._typed) if self._typed else None
+
+    def read(self, text: str) -> Any:
+        """The value of a text that is not empty. Raises ``ValidationError``."""
+        raise NotImplementedError
+
+    def show(self, value: Any) -> str:
+        """The text of a value."""
+        return str(value)
+
+    def _value(self) -> str:
+        if self._typed is not None:
+            return "".join(letter for letter in self._typed if unicodedata.category(letter) not in ("Cc", "Cs"))
+        return "" if self.data is None else self.show(self.data)
+
+
+def read_degrees(text: str, limit: int) -> float:
+    """Degrees between ``-limit`` and ``limit``. Raises ``ValidationError`` with what to type instead."""
+    if "," in text:
+        raise ValidationError(_l("Write the decimals with a point: 17.6868."))
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ValidationError(_l("Give degrees as a number, for example 17.6868.")) from error
+    if not isfinite(value):
+        raise ValidationError(_l("Give degrees as a number, for example 17.6868."))
+    if abs(value) > limit:
+        raise ValidationError(_l("Give a number between -%(limit)s and %(limit)s.", limit=limit))
+    return value
+
+
+class LatitudeField(_ParsedField):
+    """Degrees north, -90…90; ``data`` is a float or ``None``."""
+
+    limit = 90
+
+    def read(self, text: str) -> float:
+        """Read the degrees."""
+        return read_degrees(text, self.limit)
+
+
+class LongitudeField(LatitudeField):
+    """Degrees east, -180…180; ``data`` is a float or ``None``."""
+
+    limit = 180
+
+
+class LocationField(_ParsedField):
+    """A place in one field: "17.6868, 83.2185", a full Plus Code, or a short one with its town.
+
+    ``data`` is a ``Location`` or ``None``. Short codes need ``find_town``; without it they are refused in words.
+    """
+
+    def __init__(
+        self,
+        label: Any = None,
+        validators: Any = None,
+        *,
+        find_town: PlaceLookup | None = None,
+        **kw: Any,
+    ):
+        super().__init__(label, validators, **kw)
+        self.find_town = find_town
+
+    def show(self, value: Location) -> str:
+        """The coordinates as they are typed."""
+        return f"{value.lat:.6f}, {value.lng:.6f}"
+
+    def read(self, text: str) -> Location:
+        """Read coordinates or a Plus Code."""
+        if "+" in text and any(letter.isalpha() or letter == "+" for letter in text.split("+")[0][-1:] + "+"):
+            code, _space, town = text.replace(",", " ").partition(" ")
+            if openlocationcode.isValid(code.upper()):
+                return self._from_code(code.upper(), town.strip())
+        parts = [part for part in text.replace(";", ",").split(",") if part.strip()]
+        if len(parts) == 1:
+            parts = text.split()
+        if len(parts) != 2:
+            raise ValidationError(_l("Give latitude and longitude, “17.6868, 83.2185”, or a Plus Code."))
+        return Location(read_degrees(parts[0].strip(), 90), read_degrees(parts[1].strip(), 180))
+
+    def _from_code(self, code: str, town: str) -> Location:
+        if not openlocationcode.isFull(code):
+            near = self.find_town(town) if self.find_town and town else None
+            if near is None:
+                raise ValidationError(_l("This Plus Code is short. Give the full one, for example 7J4VP6P9+PF."))
+            code = openlocationcode.recoverNearest(code, near.lat, near.lng)
+        area = openlocationcode.decode(code)
+        return Location(round(area.latitudeCenter, 6), round(area.longitudeCenter, 6))
+
+
+class PhoneField(_ParsedField):
+    """A phone number; ``data`` is E.164 ("+919876543210") or ``None``. ``region`` is assumed without a leading +."""
+
+    def __init__(
+        self,
+        label: Any = None,
+        validators: Any = None,
+        *,
+        region: str = "IN",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.region = region
+
+    def read(self, text: str) -> str:
+        """Read the number in any usual spelling."""
+        sentence = _l("Give a phone number that exists, with its country code, for example +91 98765 43210.")
+        try:
+            number = phonenumbers.parse(text, self.region)
+        except phonenumbers.NumberParseException as error:
+            raise ValidationError(sentence) from error
+        if not phonenumbers.is_valid_number(number):
+            raise ValidationError(sentence)
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+    def show(self, value: str) -> str:
+        """The number as people write it."""
+        try:
+            number = phonenumbers.parse(value, self.region)
+        except phonenumbers.NumberParseException:
+            return value
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+class TimeslotField(_ParsedField):
+    """A local wall-clock time, HH:MM; ``data`` is a ``time`` without a zone, or ``None``."""
+
+    widget = TimeInput()
+
+    def read(self, text: str) -> time:
+        """Read hours and minutes; seconds a browser adds are dropped only when they are zero."""
+        for shape in ("%H:%M", "%H:%M:%S"):
+            try:
+                value = datetime.strptime(text, shape).time()
+            except ValueError:
+                continue
+            if not value.second:
+                return value
+        raise ValidationError(_l("Give the time as hours and minutes, for example 16:00."))
+
+    def show(self, value: time) -> str:
+        """The time as HH:MM."""
+        return value.strftime("%H:%M")
+
+
+class DayField(_ParsedField):
+    """A local date; ``data`` is a ``date`` or ``None``."""
+
+    widget = DateInput()
+
+    def read(self, text: str) -> date:
+        """Read an ISO date."""
+        try:
+            if len(text) != 10:
+                raise ValueError(text)
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise ValidationError(_l("Give the date as year-month-day, for example 2027-01-04.")) from error
+
+    def show(self, value: date) -> str:
+        """The date as ISO 8601."""
+        return value.isoformat()
+
+
+class ChoiceSelectField(SelectField):
+    """A list to choose one from; ``""`` is "nothing chosen" and gives ``None``.
+
+    ``coerce`` turns the text into the value (an enum, ``UUID``, ``int``); what it refuses is a field error.
+    """
+
+    def __init__(
+        self,
+        label: Any = None,
+        validators: Any = None,
+        *,
+        coerce: Any = str,
+        **kwargs: Any,
+    ) -> None:
+        def read(text: Any) -> Any:
+            return None if text in (None, "") else text if not isinstance(text, str) else coerce(text)
+
+        super().__init__(label, validators, coerce=read, **kwargs)
+
+    def process_formdata(self, valuelist: Sequence[Any]) -> None:
+        """Read what was chosen."""
+        if not valuelist:
+            return
+        try:
+            self.data = self.coerce(str(valuelist[0]))
+        except ValueError as error:
+            self.data = None
+            raise ValidationError(_l("Choose one from the list.")) from error
+
+    def pre_validate(self, form: Any) -> None:
+        """Refuse what is not in the list; choosing nothing is left to ``InputRequired``."""
+        if self.data is None or self.errors:
+            return
+        if not any(selected for _value, _label, selected, *_more in self.iter_choices()):
+            raise ValidationError(_l("Choose one from the list."))
+
+
+class UuidSelectField(ChoiceSelectField):
+    """A list of things by id; ``data`` is a ``UUID`` or ``None``."""
+
+    def __init__(self, label: Any = None, validators: Any = None, **kwargs: Any) -> None:
+        super().__init__(label, validators, coerce=UUID, **kwargs)
+
+
+__all__ = [
+    "ChoiceSelectField",
+    "DateField",
+    "DayField",
+    "LatitudeField",
+    "LocationField",
+    "LongTextField",
+    "LongitudeField",
+    "PhoneField",
+    "TextField",
+    "TimeslotField",
+    "UuidSelectField",
+]

@@ -1,0 +1,105 @@
+"""The navigation: what the signed-in actor may open, with a count where something waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Flask, current_app, request, url_for
+from flask_babel import lazy_gettext as _
+
+from webapp.core.actor import Permission
+from webapp.web.access import actor_or_none
+
+HOME_ENDPOINT: Final = "desk.home"
+_COUNTS: Final = "zonedesk_nav_counts"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One place in the navigation, before it is known who looks."""
+
+    endpoint: str
+    permission: Permission
+    icon: str
+    word: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One link as it is shown: ``count`` of things waiting there, 0 for none."""
+
+    url: str
+    icon: str
+    word: Any
+    here: bool
+    count: int
+
+
+ENTRIES: Final = (
+    Entry(HOME_ENDPOINT, Permission.HOME_READ, "home", _("Home")),
+    Entry("desk.new_booking", Permission.BOOKING_WRITE, "calendar-plus", _("New booking")),
+    Entry("bookings.index", Permission.BOOKING_READ, "notebook", _("Bookings")),
+    Entry("assignments.index", Permission.ASSIGNMENT_READ, "checklist", _("Approvals")),
+    Entry(
+        "course_sessions.index",
+        Permission.SESSION_READ,
+        "calendar-event",
+        _("Sessions"),
+    ),
+    Entry("bookings.enquiries", Permission.BOOKING_READ, "phone-call", _("Enquiries")),
+    Entry("households.index", Permission.HOUSEHOLD_READ, "users-group", _("Families")),
+    Entry("trainers.index", Permission.TRAINER_READ, "school", _("Trainers")),
+    Entry("zones.index", Permission.ZONE_READ, "map-2", _("Zones")),
+    Entry("courses.index", Permission.COURSE_READ, "book-2", _("Courses")),
+    Entry(
+        "certificates.index",
+        Permission.CERTIFICATE_READ,
+        "certificate",
+        _("Certificates"),
+    ),
+    Entry("operators.index", Permission.OPERATOR_READ, "building-store", _("Operators")),
+)
+
+
+def count_with(app: Flask, counts: Callable[[], dict[str, int]]) -> None:
+    """Let the app say how much waits where: ``counts()`` maps an endpoint of the navigation to a number.
+
+    It is called once for every full page of a signed-in actor, so it costs one statement or none.
+    """
+    app.extensions[_COUNTS] = counts
+
+
+def _is_here(endpoint: str) -> bool:
+    asked = request.endpoint or ""
+    if asked == endpoint:
+        return True
+    listed = {entry.endpoint for entry in ENTRIES}
+    room, _dot, last = endpoint.partition(".")
+    return last == "index" and asked not in listed and asked.partition(".")[0] == room
+
+
+def nav_items() -> list[NavItem]:
+    """The links for the signed-in actor; none for an anonymous visitor. A Jinja global."""
+    actor = actor_or_none()
+    if actor is None:
+        return []
+    counts = current_app.extensions.get(_COUNTS)
+    waiting: dict[str, int] = counts() if counts is not None else {}
+    return [
+        NavItem(
+            url=url_for(entry.endpoint),
+            icon=entry.icon,
+            word=entry.word,
+            here=_is_here(entry.endpoint),
+            count=waiting.get(entry.endpoint, 0),
+        )
+        for entry in ENTRIES
+        if entry.endpoint in current_app.view_functions and actor.may(entry.permission)
+    ]
+
+
+def home_url() -> str:
+    """Where the brand leads: the home page, or the root while no room offers one."""
+    return url_for(HOME_ENDPOINT) if HOME_ENDPOINT in current_app.view_functions else "/"
