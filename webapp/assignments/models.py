@@ -29,10 +29,19 @@ class Assignment(Base):
             unique=True,
             postgresql_where=text("status IN ('proposed', 'approved')"),
         ),
-        Index("ix_assignments_operator_id_status_proposed_at", "operator_id", "status", "proposed_at"),
+        Index(
+            "ix_assignments_operator_id_status_proposed_at",
+            "operator_id",
+            "status",
+            "proposed_at",
+        ),
         Index("ix_assignments_booking_id", "booking_id"),
         Index("ix_assignments_trainer_id", "trainer_id"),
-        Index("ix_assignments_expires_at", "expires_at", postgresql_where=text("status = 'proposed'")),
+        Index(
+            "ix_assignments_expires_at",
+            "expires_at",
+            postgresql_where=text("status = 'proposed'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

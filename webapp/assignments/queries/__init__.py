@@ -1,0 +1,1 @@
+"""What the engine and the approval pages ask of the database."""
