@@ -10,4 +10,5 @@ class JobName(StrEnum):
 
     ISSUE_CERTIFICATES = "certificates.issue"
     EXPIRE_HOLDS = "assignments.expire_holds"
+    EXPIRE_DRAFTS = "bookings.expire_drafts"
     TIDY_ACCOUNTS = "accounts.tidy"

@@ -127,7 +127,7 @@ def pulse(redis_url: str, queue: str = QUEUE, *, timeout: float) -> Pulse:
     try:
         seconds, _micro = connection.time()
         known = [
-            key.decode()
+            as_text(key)
             for key in connection.smembers(
                 worker_registration.WORKERS_BY_QUEUE_KEY % queue
             )
@@ -137,12 +137,11 @@ def pulse(redis_url: str, queue: str = QUEUE, *, timeout: float) -> Pulse:
     finally:
         connection.close()
     at = datetime.fromtimestamp(seconds, UTC)
-    alive = sum(
-        1
-        for beat, death in lives
-        if beat and not death and at - _instant(beat) < SILENT_AFTER
+    beats = [as_text(beat) for beat, death in lives if beat and not death]
+    return Pulse(
+        workers=sum(at - _instant(beat) < SILENT_AFTER for beat in beats),
+        waiting=waiting,
     )
-    return Pulse(workers=len(alive), waiting=waiting)
 
 
 def _instant(text: str) -> datetime:
