@@ -1,0 +1,153 @@
+"""Accounts: creating them, and the sign-ins that stand on them."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, or_, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp.accounts.models import SignInSession, User
+from webapp.accounts.queries import Account
+from webapp.accounts.rules import check_role, normalised_email
+from webapp.audit import service as audit
+from webapp.core.actor import Actor, Role
+from webapp.core.errors import Invalid
+from webapp.core.ids import new_id
+from webapp.core.names import clean_name
+from webapp.db.base import violates
+from webapp.db.work import Work
+from webapp.operators.rules import kind_of
+
+SEEN_EVERY = timedelta(minutes=1)
+"""How exactly it is known when a browser was last seen."""
+_MAX_DEVICE = 200
+_MAX_ADDRESS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class UserCommand:
+    """A person to give an account to."""
+
+    operator_id: UUID
+    email: str
+    name: str
+    role: Role
+    locale: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Where somebody signs in from: the SHA-256 of the browser's token, what it calls itself, its address."""
+
+    token_hash: bytes
+    device: str
+    address: str
+
+
+def create_user(work: Work, command: UserCommand, password_hash: str, *, by: Actor, now: datetime) -> UUID:
+    """Give a person an account with an argon2id hash. Raises ``Invalid`` for email, name or role."""
+    email = normalised_email(command.email)
+    name = clean_name(command.name)
+    check_role(command.role, kind_of(command.operator_id))
+    user_id = new_id()
+    work.db.add(
+        User(
+            id=user_id,
+            operator_id=command.operator_id,
+            email=email,
+            name=name,
+            role=command.role,
+            password=password_hash,
+            fs_uniquifier=secrets.token_hex(32),
+            active=True,
+            locale=command.locale,
+            created_at=now,
+            last_sign_in_at=None,
+        )
+    )
+    try:
+        work.db.flush()  # So that an address in use is refused here, in words, and not at the commit.
+    except IntegrityError as error:
+        if violates(error, ["uq_users_email"]):
+            raise Invalid("email-taken", "There is already an account with this address.", field="email") from error
+        raise
+    audit.record(
+        work,
+        "account.created",
+        "user",
+        user_id,
+        operator_id=command.operator_id,
+        by=by,
+        after={"role": command.role, "locale": command.locale},
+        at=now,
+    )
+    return user_id
+
+
+def begin_sign_in(work: Work, account: Account, browser: Browser, *, absolute: timedelta, now: datetime) -> UUID:
+    """Sign a browser in for at most ``absolute``; returns the sign-in's id."""
+    session_id = new_id()
+    work.db.add(
+        SignInSession(
+            id=session_id,
+            operator_id=account.operator_id,
+            user_id=account.id,
+            token_hash=browser.token_hash,
+            created_at=now,
+            last_seen_at=now,
+            ends_at=now + absolute,
+            device=browser.device[:_MAX_DEVICE],
+            address=browser.address[:_MAX_ADDRESS],
+        )
+    )
+    work.db.execute(update(User).where(User.id == account.id).values(last_sign_in_at=now))
+    _record(work, "account.signed_in", account, by=account.actor, now=now)
+    return session_id
+
+
+def refuse_sign_in(work: Work, account: Account, *, by: Actor, now: datetime) -> None:
+    """Leave a trace of a wrong password, or of a right one for an account that is switched off."""
+    _record(work, "account.sign_in_failed", account, by=by, now=now)
+
+
+def end_sign_in(work: Work, account: Account, token_hash: bytes, *, now: datetime) -> bool:
+    """Sign a browser out; ``False`` when it was not signed in any more."""
+    ended = work.db.scalar(
+        delete(SignInSession)
+        .where(SignInSession.token_hash == token_hash, SignInSession.user_id == account.id)
+        .returning(SignInSession.id)
+    )
+    if ended is None:
+        return False
+    _record(work, "account.signed_out", account, by=account.actor, now=now)
+    return True
+
+
+def note_seen(work: Work, session_id: UUID, *, now: datetime) -> None:
+    """Remember when a browser was last seen; several requests of one minute write once."""
+    work.db.execute(
+        update(SignInSession)
+        .where(SignInSession.id == session_id, SignInSession.last_seen_at <= now - SEEN_EVERY)
+        .values(last_seen_at=now)
+    )
+
+
+def keep_hash_current(work: Work, account: Account, password_hash: str) -> None:
+    """Store a password's new hash after the hashing grew stronger, unless the password was changed meanwhile."""
+    work.db.execute(
+        update(User).where(User.id == account.id, User.password == account.password).values(password=password_hash)
+    )
+
+
+def end_overdue_sign_ins(work: Work, *, idle: timedelta, now: datetime) -> int:
+    """Delete sign-ins past their absolute limit, or not seen for ``idle``; returns how many."""
+    overdue = or_(SignInSession.ends_at <= now, SignInSession.last_seen_at <= now - idle)
+    return len(work.db.scalars(delete(SignInSession).where(overdue).returning(SignInSession.id)).all())
+
+
+def _record(work: Work, what: str, account: Account, *, by: Actor, now: datetime) -> None:
+    audit.record(work, what, "user", account.id, operator_id=account.operator_id, by=by, at=now)

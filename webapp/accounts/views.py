@@ -1,0 +1,72 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import limits
+from flask import Blueprint, current_app, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp.accounts import signin
+from webapp.accounts.forms import SignInForm
+from webapp.config import Settings
+from webapp.core.errors import Invalid
+from webapp.web.access import SIGN_IN_ENDPOINT, public, safe_next, signed_in
+from webapp.web.htmx import redirect_after
+from webapp.web.limits import limiter
+from webapp.web.nav import home_url
+
+bp = Blueprint("accounts", __name__)
+
+_PER_ADDRESS: Final = 4
+"""How many times as many attempts an address may make as an account: several people share one office line."""
+
+
+def _account_rate() -> str:
+    settings: Settings = current_app.extensions["settings"]
+    return settings.sign_in_rate
+
+
+def _address_rate() -> str:
+    rate = limits.parse(_account_rate())
+    return f"{rate.amount * _PER_ADDRESS} per {rate.multiples} {rate.GRANULARITY.name}"
+
+
+def _account_key() -> str:
+    """The account tried, as a hash: Valkey need not know who works here."""
+    tried = request.form.get("email", "").strip().lower()
+    return "account:" + hashlib.sha256(tried.encode()).hexdigest()[:32]
+
+
+def _address_key() -> str:
+    return "address:" + (request.remote_addr or "")
+
+
+@bp.route("/sign-in", methods=["GET", "POST"])
+@public
+@limiter.limit(_account_rate, key_func=_account_key, methods=["POST"])
+@limiter.limit(_address_rate, key_func=_address_key, methods=["POST"])
+def sign_in() -> ResponseReturnValue:
+    """The page that asks who you are."""
+    form = SignInForm(next=request.args.get("next"))
+    goal = safe_next(form.next.data) or home_url()
+    if signin.person() is not None and request.method == "GET":
+        return redirect_after(goal)
+    if form.validate_on_submit():
+        try:
+            signin.sign_in((form.email.data or "").strip().lower(), form.password.data or "")
+        except Invalid as error:
+            form.refuse(error)
+        else:
+            return redirect_after(goal)
+    return render_template("accounts/sign_in.html", form=form), 422 if form.is_submitted() else 200
+
+
+@bp.post("/sign-out")
+@signed_in
+def sign_out() -> ResponseReturnValue:
+    """End this browser's sign-in."""
+    signin.sign_out()
+    return redirect_after(url_for(SIGN_IN_ENDPOINT))
