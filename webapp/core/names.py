@@ -41,7 +41,12 @@ def clean_name(text: str, *, field: str = "name") -> str:
     Raises ``Invalid`` for ``field`` when it is empty or longer than ``MAX_NAME`` characters.
     """
     name = " ".join(unicodedata.normalize("NFC", _without_invisible(text, keep=_JOINERS)).split())
-    name_key(name, field=field)
-    if len(name) > MAX_NAME:
+    # A few ligatures fold to as many as 18 letters, and keys have room for twice the longest name.
+    if len(name_key(name, field=field)) > 2 * MAX_NAME or len(name) > MAX_NAME:
         raise Invalid("name-too-long", "Use at most %(limit)s characters.", field=field, limit=MAX_NAME)
     return name
+
+
+def search_words(text: str) -> str:
+    """What somebody looks for: single spaces, nothing invisible (PostgreSQL takes no NUL), at most ``MAX_NAME`` long."""
+    return _without_invisible(text)[:MAX_NAME]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from uuid import UUID
 
 from webapp.core.errors import Invalid
+from webapp.core.geo import Location
 from webapp.core.intervals import Interval, merged, resolve_local
+from webapp.core.names import clean_name
+from webapp.households.rules import Gender, Language
 
 MAX_COURSES = 3
 """Default of the setting for rule T3: how many courses a trainer may be certified for."""
@@ -87,4 +90,32 @@ def check_courses(course_ids: Collection[UUID], *, max_courses: int = MAX_COURSE
             "A trainer may be certified for at most %(limit)s courses.",
             field="courses",
             limit=max_courses,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerCommand:
+    """A trainer to create or change. ``hours`` empty: unknown, so refused as such (rule T5); ``base`` None likewise."""
+
+    operator_id: UUID
+    name: str
+    base: Location | None
+    gender: Gender | None
+    languages: tuple[Language, ...]
+    course_ids: tuple[UUID, ...]
+    zone_ids: tuple[UUID, ...]
+    hours: tuple[WorkingHours, ...]
+    active: bool = True
+
+    def checked(self, *, max_courses: int = MAX_COURSES) -> TrainerCommand:
+        """The same, cleaned, nothing twice. Raises ``Invalid`` for ``name``, ``courses``, ``zones`` or ``hours``."""
+        check_courses(self.course_ids, max_courses=max_courses)
+        check_hours(self.hours)
+        return replace(
+            self,
+            name=clean_name(self.name),
+            languages=tuple(dict.fromkeys(self.languages)),
+            course_ids=tuple(dict.fromkeys(self.course_ids)),
+            zone_ids=tuple(dict.fromkeys(self.zone_ids)),
+            hours=tuple(sorted(self.hours)),
         )

@@ -1,0 +1,149 @@
+"""Reading families. Always within the actor's operator: nothing here crosses owners."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from webapp.core.actor import Actor
+from webapp.core.errors import NotFound
+from webapp.db.tenancy import owned_by
+from webapp.households.models import Guardian, Household, Student
+from webapp.households.rules import Language
+from webapp.operators.models import Operator
+
+_FEWEST_DIGITS = 4
+"""Fewer digits than this are no telephone number to look for."""
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdRow:
+    """A family in a list: its first guardian, and its students' names."""
+
+    id: UUID
+    operator_name: str
+    guardian_name: str
+    phone: str
+    students: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianDetail:
+    """A grown-up of the family; ``consent_at`` is when they agreed to be messaged, if they did."""
+
+    id: UUID
+    name: str
+    phone: str
+    email: str | None
+    language: Language
+    consent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudentDetail:
+    """A child who is taught."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdDetail:
+    """A family as its page shows it; the first guardian is who the desk calls."""
+
+    id: UUID
+    operator_id: UUID
+    operator_name: str
+    created_at: datetime
+    guardians: tuple[GuardianDetail, ...]
+    students: tuple[StudentDetail, ...]
+
+    @property
+    def title(self) -> str:
+        """What the family is called: its first guardian's name."""
+        return self.guardians[0].name if self.guardians else ""
+
+
+def households_index(
+    db: Session, *, visible_to: Actor, search: str = "", limit: int | None = None, offset: int = 0
+) -> tuple[tuple[HouseholdRow, ...], int]:
+    """The families the actor may see, newest first, and how many there are in all.
+
+    ``search`` is looked for in guardians' names and telephone numbers and in students' names.
+    """
+    wanted = [owned_by(Household.operator_id, visible_to)]
+    if search:
+        wanted.append(_matches(search))
+    first = (
+        select(Guardian.id)
+        .where(Guardian.household_id == Household.id)
+        .order_by(Guardian.id)
+        .limit(1)
+        .correlate(Household)
+        .scalar_subquery()
+    )
+    students = (
+        select(Student.name)
+        .where(Student.household_id == Household.id)
+        .order_by(Student.id)
+        .correlate(Household)
+        .scalar_subquery()
+    )
+    rows = db.execute(
+        select(Household.id, Operator.name, Guardian.name, Guardian.phone, func.array(students), Household.created_at)
+        .join(Operator, Operator.id == Household.operator_id)
+        .outerjoin(Guardian, Guardian.id == first)
+        .where(*wanted)
+        .order_by(Household.created_at.desc(), Household.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    total = db.scalar(select(func.count()).select_from(Household).where(*wanted)) or 0
+    return tuple(
+        HouseholdRow(id_, operator, name or "", phone or "", tuple(names), created_at)
+        for id_, operator, name, phone, names, created_at in rows
+    ), total
+
+
+def household(db: Session, household_id: UUID, *, visible_to: Actor) -> HouseholdDetail:
+    """One family with guardians and students. Raises ``NotFound``, also for another operator's (rule E2)."""
+    row = db.execute(
+        select(Household.id, Household.operator_id, Operator.name, Household.created_at)
+        .join(Operator, Operator.id == Household.operator_id)
+        .where(Household.id == household_id, owned_by(Household.operator_id, visible_to))
+    ).one_or_none()
+    if row is None:
+        raise NotFound()
+    guardians = db.execute(
+        select(Guardian.id, Guardian.name, Guardian.phone, Guardian.email, Guardian.language, Guardian.consent_at)
+        .where(Guardian.household_id == household_id)
+        .order_by(Guardian.id)
+    )
+    students = db.execute(
+        select(Student.id, Student.name).where(Student.household_id == household_id).order_by(Student.id)
+    )
+    return HouseholdDetail(
+        *row,
+        guardians=tuple(
+            GuardianDetail(id_, name, phone, email, Language(language), consent_at)
+            for id_, name, phone, email, language, consent_at in guardians
+        ),
+        students=tuple(StudentDetail(*student) for student in students),
+    )
+
+
+def _matches(search: str) -> ColumnElement[bool]:
+    guardians = [Guardian.name.icontains(search, autoescape=True)]
+    digits = re.sub(r"[^0-9]", "", search)
+    if len(digits) >= _FEWEST_DIGITS:
+        guardians.append(Guardian.phone.contains(digits, autoescape=True))
+    return or_(
+        exists().where(Guardian.household_id == Household.id, or_(*guardians)),
+        exists().where(Student.household_id == Household.id, Student.name.icontains(search, autoescape=True)),
+    )

@@ -1,0 +1,230 @@
+"""Keeping the roster. Whoever changes what the engine relies on locks the trainer's row, as writers of slots do."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import Range, insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.audit import service as audit
+from webapp.core.actor import Actor
+from webapp.core.errors import Invalid, NotFound
+from webapp.core.ids import new_id
+from webapp.core.intervals import Interval
+from webapp.core.names import clean_name
+from webapp.db.base import violates
+from webapp.db.tenancy import owned_by
+from webapp.db.work import Work
+from webapp.trainers import queries
+from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse, TrainerHours, TrainerZone
+from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, shared_time_zone
+from webapp.zones.queries import zone_terms
+
+__all__ = ["TrainerCommand", "WorkingHours", "block", "change", "create", "record_time_off"]
+
+MAX_REASON = 200
+
+
+def create(work: Work, command: TrainerCommand, *, by: Actor, now: datetime, max_courses: int = MAX_COURSES) -> UUID:
+    """Put a trainer on the roster; the time zone is that of the zones.
+
+    Raises ``Invalid`` for the field at fault, ``NotFound`` for an operator that is not the actor's.
+    """
+    if not by.sees_everything and by.operator_id != command.operator_id:
+        raise NotFound()
+    checked = command.checked(max_courses=max_courses)
+    trainer = Trainer(
+        id=new_id(),
+        operator_id=checked.operator_id,
+        created_at=now,
+        time_zone=_time_zone(work.db, checked),
+        **_own_columns(checked),
+    )
+    work.db.add(trainer)
+    _add_lists(work, trainer, checked)
+    _flush(work)
+    audit.record(
+        work,
+        "trainer.created",
+        "trainer",
+        trainer.id,
+        operator_id=trainer.operator_id,
+        by=by,
+        after=_facts(checked),
+        at=now,
+    )
+    return trainer.id
+
+
+def change(
+    work: Work,
+    trainer_id: UUID,
+    command: TrainerCommand,
+    *,
+    by: Actor,
+    now: datetime,
+    max_courses: int = MAX_COURSES,
+) -> bool:
+    """Make a trainer what the command says, lists as a whole; whether anything changed. The operator never changes.
+
+    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for the field at fault.
+    """
+    trainer = _locked(work.db, trainer_id, by)
+    checked = command.checked(max_courses=max_courses)
+    if checked.operator_id != trainer.operator_id:
+        raise Invalid("trainer-operator", "A trainer stays with their operator.", field="operator")
+    before, after = _facts(queries.as_command(work.db, trainer_id)), _facts(checked)
+    changed = {name for name in after if before[name] != after[name]}
+    if not changed:
+        return False
+    for table in (TrainerCourse, TrainerZone, TrainerHours):
+        work.db.execute(delete(table).where(table.trainer_id == trainer_id))
+    trainer.time_zone = _time_zone(work.db, checked)
+    for name, value in _own_columns(checked).items():
+        setattr(trainer, name, value)
+    _add_lists(work, trainer, checked)
+    _flush(work)
+    audit.record(
+        work,
+        "trainer.changed",
+        "trainer",
+        trainer_id,
+        operator_id=trainer.operator_id,
+        by=by,
+        before={name: before[name] for name in changed},
+        after={name: after[name] for name in changed},
+        at=now,
+    )
+    return True
+
+
+def record_time_off(work: Work, trainer_id: UUID, period: Interval, reason: str, *, by: Actor, now: datetime) -> UUID:
+    """Record that a trainer is away. It may lie over booked slots, as sickness does: those then need cover.
+
+    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for too long a reason.
+    """
+    trainer = _locked(work.db, trainer_id, by)
+    words = clean_name(reason, field="reason") if reason.strip() else ""
+    time_off_id = new_id()
+    work.db.add(
+        TimeOff(
+            id=time_off_id,
+            operator_id=trainer.operator_id,
+            trainer_id=trainer_id,
+            period=Range(period.starts_at, period.ends_at, bounds="[)"),
+            reason=words,
+        )
+    )
+    audit.record(
+        work,
+        "trainer.time_off_recorded",
+        "trainer",
+        trainer_id,
+        operator_id=trainer.operator_id,
+        by=by,
+        after={"id": time_off_id, "starts_at": period.starts_at, "ends_at": period.ends_at, "reason": words},
+        at=now,
+    )
+    return time_off_id
+
+
+def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: Actor, now: datetime) -> None:
+    """Keep a family and a trainer apart (rule T10); blocking them again changes nothing.
+
+    Raises ``NotFound`` for a trainer or family that is not there or of another operator, ``Invalid`` for no reason.
+    """
+    trainer = _locked(work.db, trainer_id, by)
+    words = clean_name(reason, field="reason")
+    try:
+        fresh = work.db.scalar(
+            insert(TrainerBlock)
+            .values(
+                operator_id=trainer.operator_id,
+                trainer_id=trainer_id,
+                household_id=household_id,
+                reason=words,
+                created_at=now,
+            )
+            .on_conflict_do_nothing()
+            .returning(TrainerBlock.trainer_id)
+        )
+    except IntegrityError as error:
+        if violates(error, ["fk_trainer_blocks_operator_id_household_id"]):
+            raise NotFound() from error
+        raise
+    if fresh is None:
+        return
+    audit.record(
+        work,
+        "trainer.blocked",
+        "trainer",
+        trainer_id,
+        operator_id=trainer.operator_id,
+        by=by,
+        after={"household_id": household_id, "reason": words},
+        at=now,
+    )
+
+
+def _locked(db: Session, trainer_id: UUID, by: Actor) -> Trainer:
+    # Not FOR UPDATE, which would make every foreign-key check on the trainer wait (rule A3).
+    trainer = db.scalar(
+        select(Trainer)
+        .where(Trainer.id == trainer_id, owned_by(Trainer.operator_id, by))
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if trainer is None:
+        raise NotFound()
+    return trainer
+
+
+def _time_zone(db: Session, command: TrainerCommand) -> str:
+    terms = [zone for zone in zone_terms(db, command.zone_ids) if zone.operator_id == command.operator_id]
+    if len(terms) < len(command.zone_ids):
+        raise Invalid("zones-unknown", "Choose zones of the trainer's own operator.", field="zones")
+    return shared_time_zone([zone.time_zone for zone in terms])
+
+
+def _own_columns(command: TrainerCommand) -> dict[str, Any]:
+    return {
+        "name": command.name,
+        "active": command.active,
+        "base_lat": command.base.lat if command.base else None,
+        "base_lng": command.base.lng if command.base else None,
+        "gender": command.gender.value if command.gender else None,
+        "languages": [language.value for language in command.languages],
+    }
+
+
+def _add_lists(work: Work, trainer: Trainer, command: TrainerCommand) -> None:
+    mine = {"operator_id": trainer.operator_id, "trainer_id": trainer.id}
+    work.db.add_all(TrainerCourse(**mine, course_id=course_id) for course_id in command.course_ids)
+    work.db.add_all(TrainerZone(**mine, zone_id=zone_id, time_zone=trainer.time_zone) for zone_id in command.zone_ids)
+    work.db.add_all(
+        TrainerHours(**mine, weekday=hours.weekday, starts=hours.starts, ends=hours.ends) for hours in command.hours
+    )
+
+
+def _facts(command: TrainerCommand) -> dict[str, Any]:
+    facts = {field.name: getattr(command, field.name) for field in fields(command) if field.name != "operator_id"}
+    return facts | {
+        "languages": sorted(command.languages),
+        "course_ids": sorted(command.course_ids),
+        "zone_ids": sorted(command.zone_ids),
+    }
+
+
+def _flush(work: Work) -> None:
+    try:
+        work.db.flush()  # So that the database's refusal is heard here, in words, and not at the commit.
+    except IntegrityError as error:
+        if violates(error, ["fk_trainer_courses_course_id"]):
+            raise Invalid("courses-unknown", "Choose courses that exist.", field="courses") from error
+        raise

@@ -1,0 +1,218 @@
+"""Reading zones: who serves a place, what overlaps, and the pages' lists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from webapp.core.actor import Actor
+from webapp.core.errors import NotFound
+from webapp.core.geo import Location
+from webapp.db.tenancy import owned_by
+from webapp.operators.models import Operator
+from webapp.operators.rules import franchise_of
+from webapp.zones.lookup import ZoneAt, nearest_zones, zones_at
+from webapp.zones.models import Zone
+from webapp.zones.overlaps import ZoneOverlap, overlaps_of
+from webapp.zones.rules import ZoneCommand, ZoneKind
+
+__all__ = [
+    "StoredZone",
+    "ZoneAt",
+    "ZoneChoice",
+    "ZoneDetail",
+    "ZoneOverlap",
+    "ZoneRow",
+    "ZoneTerms",
+    "nearest_zones",
+    "overlaps_of",
+    "zone",
+    "zone_choices",
+    "zone_terms",
+    "zones_at",
+    "zones_by_key",
+    "zones_index",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneRow:
+    """A zone in a list. Lengths in kilometres; ``reach_km`` is the radius, or a polygon's longest way (rule T8)."""
+
+    id: UUID
+    operator_id: UUID
+    operator_name: str
+    name: str
+    label: str
+    kind: ZoneKind
+    reach_km: float
+    time_zone: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneDetail:
+    """A zone as its page shows it. Kilometres and square kilometres; the buffer in minutes."""
+
+    id: UUID
+    operator_id: UUID
+    operator_name: str
+    name: str
+    label: str
+    kind: ZoneKind
+    center: Location
+    radius_km: float | None
+    ring: tuple[Location, ...] | None
+    max_travel_km: float | None
+    area_km2: float
+    time_zone: str
+    travel_buffer_minutes: int
+    active: bool
+    created_at: datetime
+
+    @property
+    def title(self) -> str:
+        """Name and label in one."""
+        return f"{self.name} · {self.label}" if self.label else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneChoice:
+    """A zone to choose in a filter."""
+
+    id: UUID
+    name: str
+    label: str
+    operator_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneTerms:
+    """What a trainer who works in the zone must share with it."""
+
+    id: UUID
+    operator_id: UUID
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredZone:
+    """A zone as a file of zones would give it, to be compared with one."""
+
+    id: UUID
+    name_key: str
+    command: ZoneCommand
+
+
+_REACH = func.coalesce(Zone.radius_km, Zone.max_travel_km)
+
+
+def zones_index(
+    db: Session,
+    *,
+    visible_to: Actor,
+    search: str = "",
+    operator_id: UUID | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+) -> tuple[tuple[ZoneRow, ...], int]:
+    """The zones the actor may see whose name or label holds ``search``, by name; and how many there are in all."""
+    wanted = [owned_by(Zone.operator_id, visible_to)]
+    if search:
+        wanted.append(Zone.name.icontains(search, autoescape=True) | Zone.label.icontains(search, autoescape=True))
+    if operator_id is not None:
+        wanted.append(Zone.operator_id == operator_id)
+    rows = db.execute(
+        select(
+            Zone.id,
+            Zone.operator_id,
+            Operator.name,
+            Zone.name,
+            Zone.label,
+            Zone.kind,
+            _REACH,
+            Zone.time_zone,
+            Zone.active,
+        )
+        .join(Operator, Operator.id == Zone.operator_id)
+        .where(*wanted)
+        .order_by(Zone.active.desc(), Zone.name_key, Operator.name_key, Zone.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    total = db.scalar(select(func.count()).select_from(Zone).where(*wanted)) or 0
+    return tuple(ZoneRow(*row) for row in rows), total
+
+
+def zone(db: Session, zone_id: UUID, *, visible_to: Actor) -> ZoneDetail:
+    """One zone. Raises ``NotFound``, also for another operator's (rule E2)."""
+    row = db.execute(
+        select(Zone, Operator.name)
+        .join(Operator, Operator.id == Zone.operator_id)
+        .where(Zone.id == zone_id, owned_by(Zone.operator_id, visible_to))
+    ).one_or_none()
+    if row is None:
+        raise NotFound()
+    found, operator_name = row
+    return ZoneDetail(
+        id=found.id,
+        operator_id=found.operator_id,
+        operator_name=operator_name,
+        name=found.name,
+        label=found.label,
+        kind=found.kind,
+        center=Location(found.center_lat, found.center_lng),
+        radius_km=found.radius_km,
+        ring=found.ring,
+        max_travel_km=found.max_travel_km,
+        area_km2=found.area_km2,
+        time_zone=found.time_zone,
+        travel_buffer_minutes=found.travel_buffer_minutes,
+        active=found.active,
+        created_at=found.created_at,
+    )
+
+
+def zone_choices(db: Session, *, visible_to: Actor) -> tuple[ZoneChoice, ...]:
+    """The active zones the actor may see, by name: for filters."""
+    rows = db.execute(
+        select(Zone.id, Zone.name, Zone.label, Operator.name)
+        .join(Operator, Operator.id == Zone.operator_id)
+        .where(Zone.active, owned_by(Zone.operator_id, visible_to))
+        .order_by(Zone.name_key, Operator.name_key, Zone.id)
+    )
+    return tuple(ZoneChoice(*row) for row in rows)
+
+
+def zone_terms(db: Session, zone_ids: Collection[UUID]) -> tuple[ZoneTerms, ...]:
+    """Operator and time zone of the zones that exist among ``zone_ids``, whoever asks."""
+    rows = db.execute(select(Zone.id, Zone.operator_id, Zone.time_zone).where(Zone.id.in_(zone_ids)))
+    return tuple(ZoneTerms(*row) for row in rows)
+
+
+def zones_by_key(db: Session, operator_id: UUID) -> dict[str, StoredZone]:
+    """All zones of one operator by their ``name_key``, as a file of zones would give them."""
+    return {
+        row.name_key: StoredZone(
+            id=row.id,
+            name_key=row.name_key,
+            command=ZoneCommand(
+                name=row.name,
+                franchise_id=franchise_of(operator_id),
+                time_zone=row.time_zone,
+                center=None if row.kind is ZoneKind.POLYGON else Location(row.center_lat, row.center_lng),
+                radius_km=row.radius_km,
+                ring=row.ring,
+                max_travel_km=row.max_travel_km,
+                travel_buffer_minutes=row.travel_buffer_minutes,
+                label=row.label,
+                active=row.active,
+            ),
+        )
+        for row in db.scalars(select(Zone).where(Zone.operator_id == operator_id))
+    }
