@@ -1,0 +1,93 @@
+"""Making certificates in the background. ``issue`` runs in work-horses only: it compiles with Typst (see ``pdf``)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from rq.timeouts import BaseTimeoutException
+
+from webapp.certificates import service
+from webapp.certificates.pdf import CertificatePayload, CertificateRenderer, RenderFailed
+from webapp.certificates.queries import issuing
+from webapp.clients.files import FileStore, store_from_url
+from webapp.core.job_names import JobName
+from webapp.db.job_context import JobContext
+
+BATCH: Final = 100
+"""Certificates one job makes with its one compiler before it hands over to a fresh process, which frees its memory."""
+RING_AGAIN_AFTER: Final = timedelta(seconds=5)
+"""A certificate due for longer is rung again: its own ring may be lost."""
+STUCK_AFTER: Final = timedelta(minutes=5)
+"""A certificate due for longer is worth a person's attention."""
+
+log = structlog.get_logger(__name__)
+
+
+def issue(ctx: JobContext, *, store: FileStore | None = None, renderer: CertificateRenderer | None = None) -> int:
+    """Make what is due, at most ``BATCH`` certificates; returns how many it published, and rings again for the rest.
+
+    Harmless at any time and in any number at once: a row is made by whoever holds its lease. ``store`` and
+    ``renderer`` are those of the settings and the project unless given.
+    """
+    store = store or store_from_url(ctx.settings.certificate_store_url)
+    published = 0
+    for _ in range(BATCH):
+        claim = _claim(ctx)
+        if claim is None:
+            return published
+        renderer = renderer or CertificateRenderer()
+        published += _make(ctx, claim, store, renderer)
+    with ctx.unit_of_work() as work:
+        if issuing.waiting(work.db, now=ctx.now()).due:
+            work.after_commit(JobName.ISSUE_CERTIFICATES)
+    return published
+
+
+def _claim(ctx: JobContext) -> service.Claim | None:
+    lease_for = timedelta(seconds=ctx.settings.certificate_lease_seconds)
+    with ctx.unit_of_work() as work:
+        return service.claim_next(work, now=ctx.now(), lease_for=lease_for)
+
+
+def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: CertificateRenderer) -> bool:
+    """Draw and keep the file outside any transaction, then publish; whatever goes wrong stays with this row."""
+    try:
+        content = renderer.render(CertificatePayload.from_json(claim.payload))
+        sha256 = store.put(content, media_type="application/pdf")
+    except BaseTimeoutException:
+        raise  # RQ stops the whole job: the lease runs out and the row comes round again
+    except RenderFailed as error:
+        # Without its text, which may quote the name it could not set.
+        log.error("certificate.not_drawable", certificate_id=str(claim.certificate_id), error=type(error).__name__)
+        return _failed(ctx, claim, "not-drawable", lasting=True)
+    except OSError as error:
+        log.warning("certificate.not_stored", certificate_id=str(claim.certificate_id), error=type(error).__name__)
+        return _failed(ctx, claim, "not-stored", lasting=False)
+    except Exception as error:
+        log.exception("certificate.try_failed", certificate_id=str(claim.certificate_id))
+        return _failed(ctx, claim, f"unexpected-{type(error).__name__}", lasting=False)
+    with ctx.unit_of_work() as work:
+        published = service.publish(work, claim, sha256, now=ctx.now())
+    log.info("certificate.issued" if published else "certificate.overtaken", certificate_id=str(claim.certificate_id))
+    return published
+
+
+def _failed(ctx: JobContext, claim: service.Claim, problem: str, *, lasting: bool) -> bool:
+    with ctx.unit_of_work() as work:
+        service.record_failure(work, claim, problem, lasting=lasting, now=ctx.now())
+    return False
+
+
+def ring_again(ctx: JobContext) -> bool:
+    """Ring for certificates that wait too long, whatever became of their first ring; whether it rang."""
+    now = ctx.now()
+    with ctx.unit_of_work() as work:
+        given_up = service.give_up_exhausted(work, now=now)
+        late = issuing.waiting(work.db, now=now, longer_than=RING_AGAIN_AFTER)
+        if late.due:
+            work.after_commit(JobName.ISSUE_CERTIFICATES)
+    if given_up or (late.oldest is not None and now - late.oldest > STUCK_AFTER):
+        log.error("certificates.stuck", due=late.due, given_up=given_up)
+    return late.due > 0

@@ -1,0 +1,160 @@
+"""Who has earned a certificate, and which wait to be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from webapp.bookings.models import Booking, BookingStudent, CourseSession
+from webapp.bookings.rules import BookingStatus, CourseSessionStatus
+from webapp.certificates.models import Certificate
+from webapp.certificates.rules import CertificateState
+from webapp.core.actor import Actor
+from webapp.core.errors import NotFound
+from webapp.core.ids import COMPANY_ID
+from webapp.course_sessions.models import Attendance
+from webapp.course_sessions.rules import AttendanceMark
+from webapp.courses.models import Course
+from webapp.db.tenancy import owned_by
+from webapp.households.models import Guardian, Student
+from webapp.operators.models import Operator
+
+
+@dataclass(frozen=True, slots=True)
+class StudentDone:
+    """A student of a completed booking; ``absences`` counts completed sessions marked absent."""
+
+    id: UUID
+    name: str
+    absences: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookingDone:
+    """What certificates are made from. The two dates are local ones of the first and last session that was taught."""
+
+    operator_id: UUID
+    status: BookingStatus
+    closed_short: bool
+    total_sessions: int
+    time_zone: str
+    course_name: str
+    operator_name: str
+    company_name: str
+    locale: str
+    first_on: date | None
+    last_on: date | None
+    students: tuple[StudentDone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many certificates are due but not made, and since when the oldest waits."""
+
+    due: int
+    oldest: datetime | None
+
+
+def booking_done(db: Session, booking_id: UUID) -> BookingDone:
+    """A booking with its students and their absences, three statements. Raises ``NotFound``."""
+    company = aliased(Operator)
+    language = (
+        select(Guardian.language)
+        .where(Guardian.household_id == Booking.household_id)
+        .order_by(Guardian.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    booking = db.execute(
+        select(
+            Booking.operator_id,
+            Booking.status,
+            Booking.closed_reason,
+            Booking.total_sessions,
+            Booking.time_zone,
+            Course.name,
+            Operator.name,
+            company.name,
+            language,
+        )
+        .join(Course, Course.id == Booking.course_id)
+        .join(Operator, Operator.id == Booking.operator_id)
+        .join(company, company.id == COMPANY_ID)
+        .where(Booking.id == booking_id)
+    ).one_or_none()
+    if booking is None:
+        raise NotFound()
+    taught = and_(CourseSession.booking_id == booking_id, CourseSession.status == CourseSessionStatus.COMPLETED)
+    first_on, last_on = db.execute(
+        select(func.min(CourseSession.date), func.max(CourseSession.date)).where(taught)
+    ).one()
+    return BookingDone(
+        operator_id=booking[0],
+        status=booking[1],
+        closed_short=booking[2] is not None,
+        total_sessions=booking[3],
+        time_zone=booking[4],
+        course_name=booking[5],
+        operator_name=booking[6],
+        company_name=booking[7],
+        locale=booking[8] or "en",
+        first_on=first_on,
+        last_on=last_on,
+        students=_students_done(db, booking_id, taught),
+    )
+
+
+def _students_done(db: Session, booking_id: UUID, taught: ColumnElement[bool]) -> tuple[StudentDone, ...]:
+    """A missed session is made up for, so only marks of completed ones count."""
+    absences = (
+        select(Attendance.student_id, func.count().label("absences"))
+        .join(CourseSession, CourseSession.id == Attendance.course_session_id)
+        .where(Attendance.booking_id == booking_id, Attendance.mark == AttendanceMark.ABSENT, taught)
+        .group_by(Attendance.student_id)
+        .subquery()
+    )
+    found = (
+        select(Student.id, Student.name, func.coalesce(absences.c.absences, 0))
+        .join(BookingStudent, BookingStudent.student_id == Student.id)
+        .outerjoin(absences, absences.c.student_id == Student.id)
+        .where(BookingStudent.booking_id == booking_id)
+        .order_by(Student.id)
+    )
+    return tuple(StudentDone(*row) for row in db.execute(found))
+
+
+def is_promised(db: Session, booking_id: UUID, student_id: UUID) -> bool:
+    """Whether the student has a living certificate of this booking."""
+    living = select(Certificate.id).where(
+        Certificate.booking_id == booking_id,
+        Certificate.student_id == student_id,
+        Certificate.replaced_by_id.is_(None),
+    )
+    return db.scalar(living) is not None
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """The condition of a row that may be claimed: pending, its time has come, no lease running."""
+    free = or_(Certificate.lease_until.is_(None), Certificate.lease_until <= now)
+    return and_(Certificate.state == CertificateState.PENDING, Certificate.next_at <= now, free)
+
+
+def waiting(db: Session, *, now: datetime, longer_than: timedelta = timedelta(0)) -> Waiting:
+    """Certificates that have been due for ``longer_than`` and nobody is making."""
+    late = select(func.count(), func.min(Certificate.next_at)).where(
+        is_due(now), Certificate.next_at <= now - longer_than
+    )
+    return Waiting(*db.execute(late).one())
+
+
+def certificate_to_change(db: Session, certificate_id: UUID, *, by: Actor) -> Certificate:
+    """The row itself, locked. Raises ``NotFound`` when it is not there or not theirs."""
+    wanted = select(Certificate).where(Certificate.id == certificate_id, owned_by(Certificate.operator_id, by))
+    found = db.scalar(wanted.with_for_update(key_share=True))
+    if found is None:
+        raise NotFound()
+    return found

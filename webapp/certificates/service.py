@@ -1,0 +1,279 @@
+"""Certificates: promised when the booking completes, then claimed, made and published by background work (rule C2).
+
+The pending row is the promise. A claim is fenced by a lease token: whoever lost the lease cannot publish, so however
+often work is rung, repeated or overtaken, each student sees one certificate.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from webapp.audit import service as audit
+from webapp.bookings.rules import BookingStatus
+from webapp.certificates import rules
+from webapp.certificates.models import Certificate
+from webapp.certificates.pdf import CertificatePayload
+from webapp.certificates.queries import issuing
+from webapp.certificates.rules import CertificateState
+from webapp.core.actor import SYSTEM, Actor
+from webapp.core.clock import today_in
+from webapp.core.errors import RuleBroken
+from webapp.core.ids import new_id
+from webapp.core.job_names import JobName
+from webapp.db.work import Work
+
+MAX_ATTEMPTS: Final = 12
+"""Tries, crashed ones included, after which a person has to look."""
+LONGEST_BACKOFF: Final = timedelta(minutes=10)
+MAX_DRAWS: Final = 20
+"""Of 45 random bits even two collisions in a row mean that the source is broken."""
+TOKEN_BYTES: Final = 24
+"""192 bits in the link: 32 letters, nobody guesses one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One certificate taken for making, and the token that proves it when publishing."""
+
+    certificate_id: UUID
+    lease: UUID
+    attempt: int
+    payload: Mapping[str, Any]
+
+
+def promise_for(
+    work: Work,
+    booking_id: UUID,
+    *,
+    by: Actor,
+    now: datetime,
+    max_absences: int = rules.MAX_ABSENCES,
+    public_url: str,
+    draw: Callable[[int], str] = rules.draw_number,
+) -> tuple[UUID, ...]:
+    """Promise a certificate to every entitled student of a booking that this very transaction completed (rule C1).
+
+    ``public_url`` is the address under which the verification page is reached. Returns the ids of the new rows; done
+    again it finds the promises kept and returns none. Raises ``NotFound`` for an unknown booking, ``RuleBroken`` for
+    one that is not completed.
+    """
+    work.db.flush()  # the last marks and the booking's new status are part of this transaction and read by SQL below
+    booking = issuing.booking_done(work.db, booking_id)
+    if booking.status is not BookingStatus.COMPLETED:
+        raise RuleBroken(f"certificates are promised for completed bookings, not {booking.status} ones")
+    promised = []
+    for student in booking.students:
+        if rules.entitled(
+            booking.total_sessions,
+            student.absences,
+            max_absences=max_absences,
+            closed_short=booking.closed_short,
+        ):
+            made = _promise(work, booking_id, booking, student, by=by, now=now, public_url=public_url, draw=draw)
+            promised += [made] if made is not None else []
+    if promised:
+        work.after_commit(JobName.ISSUE_CERTIFICATES)
+    return tuple(promised)
+
+
+def _promise(
+    work: Work,
+    booking_id: UUID,
+    booking: issuing.BookingDone,
+    student: issuing.StudentDone,
+    *,
+    by: Actor,
+    now: datetime,
+    public_url: str,
+    draw: Callable[[int], str],
+) -> UUID | None:
+    """Write one pending row; None when the student has one. A number that is taken is drawn again (rule C3)."""
+    awarded_on = today_in(booking.time_zone, now)
+    if booking.first_on is None or booking.last_on is None:
+        raise RuleBroken("a completed booking has taught sessions")
+    certificate_id = new_id()
+    for _ in range(MAX_DRAWS):
+        number, token = draw(awarded_on.year), secrets.token_urlsafe(TOKEN_BYTES)
+        payload = CertificatePayload(
+            number=number,
+            student_name=student.name,
+            course_name=booking.course_name,
+            operator_name=booking.operator_name,
+            issued_by=booking.company_name,
+            total_sessions=booking.total_sessions,
+            awarded_on=awarded_on,
+            first_session_on=booking.first_on,
+            last_session_on=booking.last_on,
+            verify_url=f"{public_url.rstrip('/')}/verify/{number}/{token}",
+            locale=booking.locale,
+        )
+        row = {
+            "id": certificate_id,
+            "operator_id": booking.operator_id,
+            "booking_id": booking_id,
+            "student_id": student.id,
+            "number": number,
+            "token": token,
+            "state": CertificateState.PENDING,
+            "payload": payload.to_json(),
+            "awarded_on": awarded_on,
+            "created_at": now,
+            "attempts": 0,
+            "next_at": now,
+        }
+        stored = insert(Certificate).values(row).on_conflict_do_nothing().returning(Certificate.id)
+        if work.db.scalar(stored) is not None:
+            after = {"state": CertificateState.PENDING, "number": number, "booking_id": booking_id}
+            _audit(work, "promised", certificate_id, booking.operator_id, by=by, now=now, after=after)
+            return certificate_id
+        if issuing.is_promised(work.db, booking_id, student.id):
+            return None
+    raise RuleBroken(f"{MAX_DRAWS} certificate numbers in a row were taken")
+
+
+def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | None:
+    """Take the certificate that has been due longest; None when nothing is due or others have it all.
+
+    The try is counted here and the next one put off, so a row that kills its work-horse comes round ever less often and
+    ends as failed instead of being tried for ever.
+    """
+    due = (
+        select(Certificate.id, Certificate.attempts, Certificate.payload)
+        .where(issuing.is_due(now), Certificate.attempts < MAX_ATTEMPTS)
+        .order_by(Certificate.next_at, Certificate.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    found = work.db.execute(due).one_or_none()
+    if found is None:
+        return None
+    certificate_id, attempts, payload = found
+    lease, attempt = uuid4(), attempts + 1
+    work.db.execute(
+        update(Certificate)
+        .where(Certificate.id == certificate_id)
+        .values(lease=lease, lease_until=now + lease_for, attempts=attempt, next_at=now + backoff(attempt))
+    )
+    return Claim(certificate_id, lease, attempt, payload)
+
+
+def publish(work: Work, claim: Claim, pdf_sha256: str, *, now: datetime) -> bool:
+    """Make a certificate visible with its file. False when the lease was lost: somebody else makes or made it."""
+    values = {"state": CertificateState.ISSUED, "issued_at": now, "pdf_sha256": pdf_sha256, "last_error": None}
+    operator_id = _settle(work, claim, values)
+    if operator_id is None:
+        return False
+    _audit(
+        work,
+        "issued",
+        claim.certificate_id,
+        operator_id,
+        by=SYSTEM,
+        now=now,
+        before={"state": CertificateState.PENDING},
+        after={"state": CertificateState.ISSUED, "pdf_sha256": pdf_sha256},
+    )
+    return True
+
+
+def record_failure(work: Work, claim: Claim, problem: str, *, lasting: bool, now: datetime) -> CertificateState | None:
+    """Note why a try failed; returns the row's state, None when the lease was lost.
+
+    ``problem`` is a code without personal data. ``lasting`` means that trying again cannot help; else it is tried again
+    later, at most ``MAX_ATTEMPTS`` times in all.
+    """
+    if not lasting and claim.attempt < MAX_ATTEMPTS:
+        values = {"last_error": problem, "next_at": now + backoff(claim.attempt)}
+        return CertificateState.PENDING if _settle(work, claim, values) is not None else None
+    operator_id = _settle(work, claim, {"state": CertificateState.FAILED, "last_error": problem})
+    if operator_id is None:
+        return None
+    _audit_failed(work, claim.certificate_id, operator_id, problem, now=now)
+    return CertificateState.FAILED
+
+
+def give_up_exhausted(work: Work, *, now: datetime) -> int:
+    """Fail the rows whose last allowed try ended without a word (its process was killed); returns how many."""
+    exhausted = (
+        update(Certificate)
+        .where(issuing.is_due(now), Certificate.attempts >= MAX_ATTEMPTS)
+        .values(state=CertificateState.FAILED, last_error="no-answer", lease=None, lease_until=None)
+        .returning(Certificate.id, Certificate.operator_id)
+        .execution_options(synchronize_session=False)
+    )
+    gone = work.db.execute(exhausted).all()
+    for certificate_id, operator_id in gone:
+        _audit_failed(work, certificate_id, operator_id, "no-answer", now=now)
+    return len(gone)
+
+
+def retry(work: Work, certificate_id: UUID, *, by: Actor, now: datetime) -> None:
+    """Have a failed certificate made after all. Raises ``NotFound``, or ``Conflict`` when it has not failed."""
+    certificate = issuing.certificate_to_change(work.db, certificate_id, by=by)
+    before = {"state": certificate.state, "attempts": certificate.attempts, "last_error": certificate.last_error}
+    certificate.state = rules.moved(certificate.state, CertificateState.PENDING)
+    certificate.attempts, certificate.next_at, certificate.last_error = 0, now, None
+    after = {"state": certificate.state}
+    _audit(work, "retried", certificate_id, certificate.operator_id, by=by, now=now, before=before, after=after)
+    work.after_commit(JobName.ISSUE_CERTIFICATES)
+
+
+def backoff(attempt: int) -> timedelta:
+    """The wait after try number ``attempt``: 5 s, doubling up to ten minutes, a quarter more or less by chance."""
+    seconds = min(5.0 * 2 ** (attempt - 1), LONGEST_BACKOFF.total_seconds())
+    return timedelta(seconds=seconds * (0.75 + secrets.randbelow(501) / 1000))
+
+
+def _settle(work: Work, claim: Claim, values: Mapping[str, Any]) -> UUID | None:
+    """Change a claimed row and free it, if the lease is still ours; returns its operator, None otherwise."""
+    mine = (
+        update(Certificate)
+        .where(
+            Certificate.id == claim.certificate_id,
+            Certificate.state == CertificateState.PENDING,
+            Certificate.lease == claim.lease,
+        )
+        .values(**values, lease=None, lease_until=None)
+        .returning(Certificate.operator_id)
+        .execution_options(synchronize_session=False)
+    )
+    operator_id: UUID | None = work.db.scalar(mine)
+    return operator_id
+
+
+def _audit_failed(work: Work, certificate_id: UUID, operator_id: UUID, problem: str, *, now: datetime) -> None:
+    before = {"state": CertificateState.PENDING}
+    after = {"state": CertificateState.FAILED, "last_error": problem}
+    _audit(work, "failed", certificate_id, operator_id, by=SYSTEM, now=now, before=before, after=after)
+
+
+def _audit(
+    work: Work,
+    what: str,
+    certificate_id: UUID,
+    operator_id: UUID,
+    *,
+    by: Actor,
+    now: datetime,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    audit.record(
+        work,
+        f"certificate.{what}",
+        "certificate",
+        certificate_id,
+        operator_id=operator_id,
+        by=by,
+        before=before,
+        after=after,
+        at=now,
+    )
