@@ -263,7 +263,8 @@ def _crosses_midnight(session: PlannedSession, zone: ZoneInfo) -> bool:
 
 def _time_faults(request: CourseRequest, now: datetime) -> Iterator[Invalid]:
     """Rules B3 and B4, for a request that can be planned."""
-    if request.timeslot.replace(second=0, microsecond=0, tzinfo=None) != request.timeslot:
+    slot = request.timeslot
+    if slot.second or slot.microsecond or slot.tzinfo is not None:
         yield Invalid("timeslot-minutes", "Enter the time slot as hours and minutes.", field="timeslot")
         return
     today = today_in(request.time_zone, now)
@@ -274,7 +275,7 @@ def _time_faults(request: CourseRequest, now: datetime) -> Iterator[Invalid]:
         yield Invalid("start-far", "The start date lies too far ahead.", field="start_date")
         return
     blocks = 2 if request.delivery_mode is DeliveryMode.SUNDAY_ONLY else 1
-    minutes = request.timeslot.hour * 60 + request.timeslot.minute
+    minutes = slot.hour * 60 + slot.minute
     if timedelta(minutes=minutes) + blocks * SESSION_LENGTH > timedelta(days=1):
         yield Invalid("crosses-midnight", "The sessions of a day must end by midnight.", field="timeslot")
         return

@@ -96,7 +96,7 @@ def ring_contains(ring: Sequence[Location], place: Location) -> bool:
         )
         if cross == 0 and within:
             return True
-        if (a.lat > place.lat) != (b.lat > place.lat):
-            if place.lng < (b.lng - a.lng) * (place.lat - a.lat) / (b.lat - a.lat) + a.lng:
-                inside = not inside
+        straddles = (a.lat > place.lat) != (b.lat > place.lat)
+        if straddles and place.lng < (b.lng - a.lng) * (place.lat - a.lat) / (b.lat - a.lat) + a.lng:
+            inside = not inside
     return inside

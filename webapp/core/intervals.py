@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
-    """A half-open period between two aware instants.
+    """A half-open period between two aware instants, kept in UTC.
 
     Raises ``ValueError`` when an end is naive or the period is empty or runs backwards.
     """
@@ -21,6 +21,10 @@ class Interval:
     def __post_init__(self) -> None:
         if self.starts_at.tzinfo is None or self.ends_at.tzinfo is None:
             raise ValueError("an interval needs aware instants")
+        # Two instants of one time zone compare by their wall clocks, which run backwards when clocks go back.
+        if self.starts_at.tzinfo is not UTC or self.ends_at.tzinfo is not UTC:
+            object.__setattr__(self, "starts_at", self.starts_at.astimezone(UTC))
+            object.__setattr__(self, "ends_at", self.ends_at.astimezone(UTC))
         if not self.starts_at < self.ends_at:
             raise ValueError("an interval ends after it starts")
 

@@ -48,5 +48,5 @@ def clean_name(text: str, *, field: str = "name") -> str:
 
 
 def search_words(text: str) -> str:
-    """What somebody looks for: single spaces, nothing invisible (PostgreSQL takes no NUL), at most ``MAX_NAME`` long."""
+    """What somebody looks for: single spaces, nothing invisible (PostgreSQL takes no NUL), ``MAX_NAME`` at most."""
     return _without_invisible(text)[:MAX_NAME]
