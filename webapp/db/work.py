@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from webapp.core.job_names import JobName
 from webapp.db.base import sqlstate_of
+from webapp.db.flush_order import parents_first
 from webapp.db.tenancy import current_tenant
 
 T = TypeVar("T")
@@ -121,6 +122,7 @@ class Database:
             )
 
         event.listen(session, "after_begin", announce)
+        event.listen(session, "before_flush", parents_first)
         try:
             yield session
         finally:

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
@@ -139,11 +139,13 @@ def household(db: Session, household_id: UUID, *, visible_to: Actor) -> Househol
 
 
 def _matches(search: str) -> ColumnElement[bool]:
-    guardians = [Guardian.name.icontains(search, autoescape=True)]
+    # Aliases, because the list itself already reads the first guardian.
+    guardian, student = aliased(Guardian), aliased(Student)
+    guardians = [guardian.name.icontains(search, autoescape=True)]
     digits = re.sub(r"[^0-9]", "", search)
     if len(digits) >= _FEWEST_DIGITS:
-        guardians.append(Guardian.phone.contains(digits, autoescape=True))
+        guardians.append(guardian.phone.contains(digits, autoescape=True))
     return or_(
-        exists().where(Guardian.household_id == Household.id, or_(*guardians)),
-        exists().where(Student.household_id == Household.id, Student.name.icontains(search, autoescape=True)),
+        exists().where(guardian.household_id == Household.id, or_(*guardians)),
+        exists().where(student.household_id == Household.id, student.name.icontains(search, autoescape=True)),
     )
