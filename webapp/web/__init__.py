@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 
 import flask_login
 from flask import Flask, current_app, url_for
 from flask_babel import get_locale
-from flask_babel import gettext as _
 from flask_wtf.csrf import generate_csrf
 
 from webapp.core.actor import Role
@@ -19,6 +19,7 @@ from webapp.web.forms import form_problems
 from webapp.web.nav import home_url, nav_items
 from webapp.web.pagination import page_url
 from webapp.web.status import status_look
+from webapp.web.words import _
 
 __all__ = ["init_web"]
 
@@ -35,6 +36,19 @@ def static_url(name: str) -> str:
     if not changed:
         return url_for("static", filename=name)
     return url_for("static", filename=name, v=_fingerprint(str(path), changed))
+
+
+@lru_cache(maxsize=1)
+def _icons_of(path: str, _changed_ns: int) -> frozenset[str]:
+    return frozenset(re.findall(r'<symbol id="([^"]+)"', Path(path).read_text(encoding="utf-8")))
+
+
+def icon_href(name: str) -> str:
+    """The address of one icon. Raises ``KeyError`` for a name that is not in the sprite, instead of drawing nothing."""
+    path = Path(current_app.static_folder or "") / "icons.svg"
+    if name not in _icons_of(str(path), path.stat().st_mtime_ns):
+        raise KeyError(f"no icon {name!r} in static/icons.svg; add it to scripts/vendor.py")
+    return f"{static_url('icons.svg')}#{name}"
 
 
 def locale_tag() -> str:
@@ -87,6 +101,7 @@ def init_web(app: Flask) -> None:
         csrf_token=generate_csrf,
         form_problems=form_problems,
         home_url=home_url,
+        icon_href=icon_href,
         locale_tag=locale_tag,
         may=access.may,
         nav_items=nav_items,

@@ -10,13 +10,13 @@ from typing import Final
 
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request
-from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from webapp.core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from webapp.web.access import actor_or_none
 from webapp.web.htmx import is_htmx
+from webapp.web.words import _
 
 log = structlog.get_logger(__name__)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, time
 from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
 import phonenumbers
 from flask_babel import lazy_gettext as _l
-from openlocationcode import openlocationcode  # type: ignore[import-untyped]  # ships no types
-from wtforms import DateField, Field, SelectField, StringField
+from openlocationcode import openlocationcode
+from wtforms import Field, SelectField, SelectMultipleField, StringField
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the type stubs
 from wtforms.validators import ValidationError
-from wtforms.widgets import DateInput, TextArea, TextInput, TimeInput
+from wtforms.widgets import CheckboxInput, DateInput, ListWidget, RadioInput, TextArea, TextInput, TimeInput
 
 from webapp.core.geo import Location
 
@@ -172,7 +174,7 @@ class LocationField(_ParsedField):
         if not openlocationcode.isFull(code):
             near = self.find_town(town) if self.find_town and town else None
             if near is None:
-                raise ValidationError(_l("This Plus Code is short. Give the full one, for example 7J4VP6P9+PF."))
+                raise ValidationError(_l("This Plus Code is short. Give the full one, for example 7M95M6P9+PC."))
             code = openlocationcode.recoverNearest(code, near.lat, near.lng)
         area = openlocationcode.decode(code)
         return Location(round(area.latitudeCenter, 6), round(area.longitudeCenter, 6))
@@ -219,13 +221,9 @@ class TimeslotField(_ParsedField):
 
     def read(self, text: str) -> time:
         """Read hours and minutes; seconds a browser adds are dropped only when they are zero."""
-        for shape in ("%H:%M", "%H:%M:%S"):
-            try:
-                value = datetime.strptime(text, shape).time()
-            except ValueError:
-                continue
-            if not value.second:
-                return value
+        found = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::00)?", text, re.ASCII)
+        if found:
+            return time(int(found[1]), int(found[2]))
         raise ValidationError(_l("Give the time as hours and minutes, for example 16:00."))
 
     def show(self, value: time) -> str:
@@ -252,24 +250,53 @@ class DayField(_ParsedField):
         return value.isoformat()
 
 
-class ChoiceSelectField(SelectField):
-    """A list to choose one from; ``""`` is "nothing chosen" and gives ``None``.
+Choices = Iterable[tuple[Any, Any] | str | SelectChoice] | None
+"""What a list offers: pairs of value and word, or words that are their own value."""
 
-    ``coerce`` turns the text into the value (an enum, ``UUID``, ``int``); what it refuses is a field error.
-    """
+
+def _options(choices: Choices) -> list[SelectChoice] | None:
+    """Pairs as WTForms wants them from 3.4 on; ``None`` stays, for a list filled in by the view."""
+    if choices is None:
+        return None
+    return [
+        choice
+        if isinstance(choice, SelectChoice)
+        else SelectChoice(choice, choice)
+        if isinstance(choice, str)
+        else SelectChoice("" if choice[0] is None else str(choice[0]), choice[1])
+        for choice in choices
+    ]
+
+
+class _ChosenFrom:
+    """Reads what was chosen: ``coerce`` makes the value (``UUID``, an enum); what it refuses is a field error."""
 
     def __init__(
-        self,
-        label: Any = None,
-        validators: Any = None,
-        *,
-        coerce: Any = str,
-        **kwargs: Any,
+        self, label: Any = None, validators: Any = None, *, coerce: Any = str, choices: Choices = None, **kwargs: Any
     ) -> None:
-        def read(text: Any) -> Any:
-            return None if text in (None, "") else text if not isinstance(text, str) else coerce(text)
+        def read(value: Any) -> Any:
+            if value in (None, ""):
+                return None
+            return coerce(value) if isinstance(value, str) else value
 
-        super().__init__(label, validators, coerce=read, **kwargs)
+        super().__init__(label, validators, coerce=read, choices=_options(choices), **kwargs)  # type: ignore[call-arg]
+
+    @property
+    def choices(self) -> Any:
+        """What may be chosen; a view may set pairs of value and word."""
+        return self._choices
+
+    @choices.setter
+    def choices(self, offered: Choices) -> None:
+        self._choices = _options(offered)
+
+    def _is_offered(self, value: Any) -> bool:
+        reader: Any = self
+        return any(reader.coerce(choice.value) == value for choice in self.choices or [])
+
+
+class ChoiceSelectField(_ChosenFrom, SelectField):
+    """A list to choose one from; ``""`` is "nothing chosen" and gives ``None``."""
 
     def process_formdata(self, valuelist: Sequence[Any]) -> None:
         """Read what was chosen."""
@@ -282,11 +309,36 @@ class ChoiceSelectField(SelectField):
             raise ValidationError(_l("Choose one from the list.")) from error
 
     def pre_validate(self, form: Any) -> None:
-        """Refuse what is not in the list; choosing nothing is left to ``InputRequired``."""
-        if self.data is None or self.errors:
-            return
-        if not any(selected for _value, _label, selected, *_more in self.iter_choices()):
+        """Refuse what is not in the list; choosing nothing is left to ``needed``."""
+        if self.data is not None and not self.errors and not self._is_offered(self.data):
             raise ValidationError(_l("Choose one from the list."))
+
+
+class ChoiceRadioField(ChoiceSelectField):
+    """Radio buttons to choose one from, drawn by the macro ``radios``; ``data`` as in ``ChoiceSelectField``."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = RadioInput()
+
+
+class ChoiceManyField(_ChosenFrom, SelectMultipleField):
+    """Boxes to tick, drawn by the macro ``checkboxes``; ``data`` is a list of values, empty for none."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+    def process_formdata(self, valuelist: Sequence[Any]) -> None:
+        """Read what was ticked."""
+        try:
+            self.data = [self.coerce(str(value)) for value in valuelist if value != ""]
+        except ValueError as error:
+            self.data = []
+            raise ValidationError(_l("Choose from the list.")) from error
+
+    def pre_validate(self, form: Any) -> None:
+        """Refuse what is not in the list."""
+        if not all(self._is_offered(value) for value in self.data or []):
+            raise ValidationError(_l("Choose from the list."))
 
 
 class UuidSelectField(ChoiceSelectField):
@@ -296,9 +348,17 @@ class UuidSelectField(ChoiceSelectField):
         super().__init__(label, validators, coerce=UUID, **kwargs)
 
 
+class UuidManyField(ChoiceManyField):
+    """Boxes to tick for things by id; ``data`` is a list of ``UUID``."""
+
+    def __init__(self, label: Any = None, validators: Any = None, **kwargs: Any) -> None:
+        super().__init__(label, validators, coerce=UUID, **kwargs)
+
+
 __all__ = [
+    "ChoiceManyField",
+    "ChoiceRadioField",
     "ChoiceSelectField",
-    "DateField",
     "DayField",
     "LatitudeField",
     "LocationField",
@@ -307,5 +367,6 @@ __all__ = [
     "PhoneField",
     "TextField",
     "TimeslotField",
+    "UuidManyField",
     "UuidSelectField",
 ]

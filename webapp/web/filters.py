@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date as babel_date
 from flask import Flask
 from flask_babel import format_decimal, get_locale
-from flask_babel import gettext as _
 
 from webapp.core import clock
+from webapp.web.words import _
 
 _DAY: Final = "EEE d MMM y"
 _MINUTE: Final = 60

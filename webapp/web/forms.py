@@ -23,6 +23,8 @@ from wtforms.validators import InputRequired, Optional
 
 from webapp.core.errors import DomainError, Invalid
 from webapp.web.fields import (
+    ChoiceManyField,
+    ChoiceRadioField,
     ChoiceSelectField,
     DayField,
     LatitudeField,
@@ -32,11 +34,14 @@ from webapp.web.fields import (
     PhoneField,
     TextField,
     TimeslotField,
+    UuidManyField,
     UuidSelectField,
 )
 
 __all__ = [
     "BaseForm",
+    "ChoiceManyField",
+    "ChoiceRadioField",
     "ChoiceSelectField",
     "DayField",
     "LatitudeField",
@@ -46,6 +51,7 @@ __all__ = [
     "PhoneField",
     "TextField",
     "TimeslotField",
+    "UuidManyField",
     "UuidSelectField",
     "form_problems",
     "needed",
