@@ -1,0 +1,234 @@
+"""Typed builders of rows, through the services, so that whatever they make is as real as what the desk makes.
+
+Each takes what a test cares about and chooses the rest; names get a number, so two of a kind never collide. The
+place is Visakhapatnam, the clock 2027-01-01 09:00 in Kolkata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import lru_cache
+from itertools import count
+from uuid import UUID
+
+from flask import Flask
+
+from tests.web.client import NOW
+from webapp.accounts import service as accounts
+from webapp.accounts.signin import hash_password
+from webapp.assignments import service as assignments
+from webapp.assignments.service import Limits, Proposed
+from webapp.bookings import service as bookings
+from webapp.bookings.rules import ClassType, DeliveryMode
+from webapp.bookings.service import BookingCommand, PlacedBooking
+from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
+from webapp.core.geo import Location
+from webapp.core.ids import COMPANY_ID
+from webapp.courses import service as courses
+from webapp.courses.rules import CourseCommand
+from webapp.db.work import unit_of_work
+from webapp.households import service as households
+from webapp.households.rules import Gender, GuardianCommand, HouseholdCommand, Language, StudentCommand
+from webapp.households.service import RegisteredHousehold
+from webapp.operators import service as operators
+from webapp.operators.rules import OperatorCommand
+from webapp.trainers import service as trainers
+from webapp.trainers.rules import TrainerCommand, WorkingHours
+from webapp.zones import service as zones
+from webapp.zones.rules import ZoneCommand
+
+KOLKATA = "Asia/Kolkata"
+HOME = Location(17.6868, 83.2185)
+"""Where families live unless a test says otherwise."""
+PASSWORD = "correct horse battery staple"  # noqa: S105 - everybody's, in tests
+EVERY_DAY = tuple(WorkingHours(weekday, time(7), time(21)) for weekday in range(7))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    operator_id: UUID
+    password: str = PASSWORD
+
+    @property
+    def actor(self) -> Actor:
+        """The person as whoever acts."""
+        return Actor(kind=ActorKind.USER, id=self.id, name=self.name, role=self.role, operator_id=self.operator_id)
+
+
+@lru_cache(maxsize=8)
+def _hash(app: Flask, password: str) -> str:
+    with app.app_context():
+        return hash_password(password)
+
+
+class Make:
+    """Builders. Everything is made by the system at ``NOW`` unless a parameter says otherwise."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._numbers = count(1)
+
+    def number(self) -> int:
+        """A number no other row of this test has."""
+        return next(self._numbers)
+
+    def franchise(self, name: str | None = None, *, auto_approve: bool = False) -> UUID:
+        """A franchise."""
+        command = OperatorCommand(name or f"Franchise {self.number()}", auto_approve)
+        with unit_of_work() as work:
+            return operators.create(work, command, by=SYSTEM, now=NOW)
+
+    def user(
+        self,
+        role: Role = Role.COMPANY_STAFF,
+        *,
+        operator_id: UUID | None = None,
+        name: str | None = None,
+        email: str | None = None,
+        locale: str = "en",
+        password: str = PASSWORD,
+    ) -> Person:
+        """Somebody who can sign in; franchise roles get a new franchise unless an operator is given."""
+        number = self.number()
+        if operator_id is None:
+            of_franchise = role in (Role.FRANCHISE_STAFF, Role.FRANCHISE_MANAGER)
+            operator_id = self.franchise() if of_franchise else COMPANY_ID
+        name = name or f"Person {number}"
+        email = email or f"person{number}@example.org"
+        with unit_of_work() as work:
+            command = accounts.UserCommand(operator_id, email, name, role, locale)
+            user_id = accounts.create_user(work, command, _hash(self._app, password), by=SYSTEM, now=NOW)
+        return Person(user_id, email, name, role, operator_id, password)
+
+    def staff(self, operator_id: UUID | None = None) -> Person:
+        """Staff of a franchise, or of the company when none is given."""
+        role = Role.COMPANY_STAFF if operator_id in (None, COMPANY_ID) else Role.FRANCHISE_STAFF
+        return self.user(role, operator_id=operator_id)
+
+    def manager(self, operator_id: UUID | None = None) -> Person:
+        """A franchise's manager."""
+        return self.user(Role.FRANCHISE_MANAGER, operator_id=operator_id)
+
+    def admin(self) -> Person:
+        """An admin."""
+        return self.user(Role.ADMIN)
+
+    def auditor(self) -> Person:
+        """An auditor."""
+        return self.user(Role.AUDITOR)
+
+    def course(self, name: str | None = None) -> UUID:
+        """A course."""
+        with unit_of_work() as work:
+            command = CourseCommand(name or f"Course {self.number()}")
+            return courses.create(work, command, by=SYSTEM, now=NOW)
+
+    def zone(
+        self,
+        *,
+        operator_id: UUID | None = None,
+        name: str | None = None,
+        center: Location = HOME,
+        radius_km: float = 10.0,
+        time_zone: str = KOLKATA,
+    ) -> UUID:
+        """A circle, the company's unless a franchise is given."""
+        command = ZoneCommand(
+            name=name or f"Zone {self.number()}",
+            franchise_id=None if operator_id in (None, COMPANY_ID) else operator_id,
+            time_zone=time_zone,
+            center=center,
+            radius_km=radius_km,
+        )
+        with unit_of_work() as work:
+            return zones.create(work, command, by=SYSTEM, now=NOW)
+
+    def trainer(
+        self,
+        zone_ids: tuple[UUID, ...],
+        course_ids: tuple[UUID, ...],
+        *,
+        operator_id: UUID | None = None,
+        name: str | None = None,
+        base: Location | None = HOME,
+        gender: Gender | None = None,
+        languages: tuple[Language, ...] = (Language.ENGLISH,),
+        hours: tuple[WorkingHours, ...] = EVERY_DAY,
+    ) -> UUID:
+        """A trainer, free every day from 07:00 to 21:00."""
+        command = TrainerCommand(
+            operator_id=operator_id or COMPANY_ID,
+            name=name or f"Trainer {self.number()}",
+            base=base,
+            gender=gender,
+            languages=languages,
+            course_ids=course_ids,
+            zone_ids=zone_ids,
+            hours=hours,
+        )
+        with unit_of_work() as work:
+            return trainers.create(work, command, by=SYSTEM, now=NOW)
+
+    def household(
+        self, *students: str, operator_id: UUID | None = None, guardian: str | None = None, phone: str = "+919876543210"
+    ) -> RegisteredHousehold:
+        """A family with one guardian, and one student unless names are given."""
+        number = self.number()
+        command = HouseholdCommand(
+            guardians=(GuardianCommand(guardian or f"Guardian {number}", phone, None, Language.ENGLISH, True),),
+            students=tuple(StudentCommand(name) for name in students or (f"Student {number}",)),
+        )
+        with unit_of_work() as work:
+            return households.register(work, command, operator_id=operator_id or COMPANY_ID, by=SYSTEM, now=NOW)
+
+    def booking(
+        self,
+        *,
+        operator_id: UUID | None = None,
+        by: Actor = SYSTEM,
+        zone_id: UUID | None = None,
+        course_id: UUID | None = None,
+        household: RegisteredHousehold | None = None,
+        class_type: ClassType | None = None,
+        delivery_mode: DeliveryMode = DeliveryMode.WEEKDAY_DAILY,
+        total_sessions: int = 10,
+        start_date: date = date(2027, 1, 4),
+        timeslot: time = time(16),
+        place: Location = HOME,
+        now: datetime = NOW,
+    ) -> PlacedBooking:
+        """A waitlisted booking. Zone, course and family are made unless given."""
+        zone_id = zone_id or self.zone(operator_id=operator_id, center=place)
+        household = household or self.household(operator_id=operator_id)
+        students = household.student_ids
+        by_count = {1: ClassType.ONE_ON_ONE, 2: ClassType.ONE_ON_TWO, 3: ClassType.ONE_ON_THREE}
+        hybrid = delivery_mode is DeliveryMode.HYBRID
+        command = BookingCommand(
+            household_id=household.household_id,
+            student_ids=students,
+            course_id=course_id or self.course(),
+            class_type=class_type or (ClassType.HYBRID if hybrid else by_count[len(students)]),
+            delivery_mode=delivery_mode,
+            total_sessions=total_sessions,
+            start_date=start_date,
+            timeslot=timeslot,
+            address="12 Beach Road",
+            place=place,
+            zone_id=zone_id,
+        )
+        with unit_of_work() as work:
+            return bookings.place_booking(work, command, by=by, now=now)
+
+    def proposal(
+        self, booking: PlacedBooking, trainer_id: UUID | None, *, by: Actor = SYSTEM, now: datetime = NOW
+    ) -> Proposed:
+        """A trainer proposed for a booking; ``None`` takes the best."""
+        with unit_of_work() as work:
+            return assignments.propose(work, booking.id, trainer_id=trainer_id, by=by, now=now, limits=Limits())
