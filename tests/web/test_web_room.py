@@ -286,6 +286,20 @@ def test_a_bug_shows_a_reference_and_nothing_of_itself(client: FlaskClient) -> N
     assert lint_page(answer.text) == []
 
 
+def test_a_bug_has_its_page_even_when_nobody_s_language_can_be_asked() -> None:
+    def fail() -> str:
+        raise ConnectionError("no database")
+
+    app = Flask("broken", static_folder=str(ROOT / "static"), template_folder=str(ROOT / "templates"))
+    app.config.update(SECRET_KEY="only for this test")
+    Babel(app, locale_selector=fail)
+    init_web(app)
+    app.add_url_rule("/", "home", public(lambda: render_template_string("{{ _('x') }}")))
+    answer = app.test_client().get("/")
+    assert answer.status_code == 500
+    assert lint_page(answer.text) == []
+
+
 def test_the_framework_s_own_errors_are_pages_of_ours(client: FlaskClient) -> None:
     wrong_method = client.delete("/notes", headers=staff())
     assert wrong_method.status_code == 405

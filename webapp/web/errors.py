@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request
+from flask_babel import force_locale, get_locale
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -131,6 +132,12 @@ def broken(_error: InternalServerError) -> Response:
         request_id=reference,
         route=request.url_rule.rule if request.url_rule else None,
     )
+    try:
+        get_locale()
+    except Exception:
+        # The reader's language stands in the database, which may be what failed.
+        with force_locale("en"):
+            return _answer(500, reference=reference)
     return _answer(500, reference=reference)
 
 
