@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -144,7 +145,12 @@ def _name_origin() -> None:
 def _react(app: Flask) -> None:
     """Hand higher rooms' reactions to lower rooms, which may not import them."""
     if find_spec("webapp.certificates.service") is not None:
-        app.extensions["on_booking_completed"] = import_module("webapp.certificates.service").promise_for
+        settings: Settings = app.extensions["settings"]
+        app.extensions["on_booking_completed"] = partial(
+            import_module("webapp.certificates.service").promise_for,
+            max_absences=settings.max_absences,
+            public_url=settings.public_url,
+        )
 
 
 def _open_rooms(app: Flask) -> None:

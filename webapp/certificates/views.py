@@ -1,0 +1,141 @@
+"""Certificates for staff, and their verification for everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import structlog
+from flask import Blueprint, Response, current_app, flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from webapp.certificates import service
+from webapp.certificates.forms import NumberForm, filter_from
+from webapp.certificates.queries import pages
+from webapp.clients.files import FileMissing, store_from_url
+from webapp.config import Settings
+from webapp.core import clock
+from webapp.core.actor import Permission
+from webapp.core.errors import Invalid, NotFound
+from webapp.db.work import read_only, unit_of_work
+from webapp.web.access import current_actor, public, requires
+from webapp.web.htmx import redirect_after, render_page_or_fragment
+from webapp.web.limits import limiter
+from webapp.web.pagination import Page, page_args
+from webapp.web.words import _
+
+bp = Blueprint("certificates", __name__)
+
+log = structlog.get_logger(__name__)
+
+VERIFY_RATE: Final = "10 per minute"
+"""Per address: enough for a person with a pile of paper, too little to try numbers out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """The list and whether filters narrow it."""
+
+    page: Page[pages.CertificateRow]
+    filtered: bool
+
+
+@bp.after_request
+def unlisted(response: Response) -> Response:
+    """Search engines leave certificates alone."""
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+@bp.get("/certificates")
+@requires(Permission.CERTIFICATE_READ)
+def index() -> ResponseReturnValue:
+    """Certificates, newest award first; ``?state=`` and ``?q=`` narrow the list."""
+    form, args = filter_from(request.args), page_args(request.args)
+    rows: tuple[pages.CertificateRow, ...] = ()
+    total, sound = 0, form.validate()
+    if sound:
+        with read_only() as db:
+            rows, total = pages.certificates_index(
+                db,
+                visible_to=current_actor(),
+                state=form.state.data,
+                search=form.q.data or "",
+                limit=args.limit,
+                offset=args.offset,
+            )
+    found = ListPage(args.page_of(rows, total), filtered=bool(form.state.data or form.q.data))
+    return render_page_or_fragment(
+        "certificates/index.html", "certificates/_list.html", status=200 if sound else 422, found=found, form=form
+    )
+
+
+@bp.get("/certificates/<uuid:certificate_id>")
+@requires(Permission.CERTIFICATE_READ)
+def show(certificate_id: UUID) -> ResponseReturnValue:
+    """One certificate; while it is being made its state asks for itself again."""
+    with read_only() as db:
+        certificate = pages.certificate_facts(db, certificate_id, visible_to=current_actor())
+    return render_page_or_fragment("certificates/show.html", "certificates/_state.html", certificate=certificate)
+
+
+@bp.get("/certificates/<uuid:certificate_id>/pdf")
+@requires(Permission.CERTIFICATE_READ)
+def pdf(certificate_id: UUID) -> ResponseReturnValue:
+    """The file, to be kept or printed; 404 until it is issued."""
+    with read_only() as db:
+        certificate = pages.certificate_facts(db, certificate_id, visible_to=current_actor())
+    if certificate.pdf_sha256 is None:
+        raise NotFound()
+    settings: Settings = current_app.extensions["settings"]
+    try:
+        content = store_from_url(settings.certificate_store_url).get(certificate.pdf_sha256)
+    except FileMissing as error:
+        log.exception("certificate.file_missing", certificate_id=str(certificate_id))
+        raise NotFound("file-missing", "The file of this certificate is missing. Tell an admin.") from error
+    response = make_response(content)
+    response.headers["Content-Type"] = "application/pdf"
+    response.headers["Content-Disposition"] = f'attachment; filename="certificate-{certificate.number}.pdf"'
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+@bp.post("/certificates/<uuid:certificate_id>/retry")
+@requires(Permission.CERTIFICATE_RETRY)
+def retry(certificate_id: UUID) -> ResponseReturnValue:
+    """Have a failed certificate made after all."""
+    with unit_of_work() as work:
+        service.retry(work, certificate_id, by=current_actor(), now=clock.now())
+    flash(_("The certificate is being made again."))
+    return redirect_after(url_for("certificates.show", certificate_id=certificate_id))
+
+
+@bp.get("/verify")
+@public
+def verify() -> ResponseReturnValue:
+    """Ask for a number; with ``?number=`` go on to what is known of it."""
+    form = NumberForm(request.args)
+    if "number" not in request.args:
+        return render_template("verify/index.html", form=form)
+    if form.validate():
+        try:
+            return redirect_after(url_for("certificates.verified", number=form.to_number()))
+        except Invalid as error:
+            form.refuse(error)
+    return render_template("verify/index.html", form=form), 422
+
+
+@bp.get("/verify/<number>")
+@bp.get("/verify/<number>/<token>")
+@public
+@limiter.limit(VERIFY_RATE)
+def verified(number: str, token: str | None = None) -> ResponseReturnValue:
+    """What anybody may know of a number; with the link's token, also whose certificate it is."""
+    with read_only() as db:
+        try:
+            certificate = pages.public_certificate(db, number, token=token)
+        except NotFound:
+            return render_template("verify/unknown.html", form=NumberForm(MultiDict())), 404
+    return render_template("verify/show.html", certificate=certificate)
