@@ -204,6 +204,16 @@ def test_t5_on_the_night_clocks_go_back_hours_count_in_real_time() -> None:
     assert reasons(long, need) == []
 
 
+def test_t5_a_session_in_the_repeated_hour_is_later_than_hours_that_start_in_the_first() -> None:
+    # The second session of that Sunday starts at 01:20 for the second time, after 01:30 was there for the first time.
+    sundays = a_request(
+        delivery_mode=DeliveryMode.SUNDAY_ONLY, start_date=date(2027, 11, 7), timeslot=time(1, 40), time_zone=NEW_YORK
+    )
+    need = a_need(sessions=plan_sessions(sundays)[:2], time_zone=NEW_YORK)
+    from_half_past_one = a_trainer(hours=(WorkingHours(6, time(1, 30), time(3)),), time_zone=NEW_YORK)
+    assert reasons(from_half_past_one, need) == []
+
+
 weeks = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 23), st.integers(1, 12)).map(
         lambda p: WorkingHours(p[0], time(p[1], 30 * (p[2] % 2)), time((p[1] + p[2]) % 24 if p[1] + p[2] < 24 else 0))

@@ -73,7 +73,7 @@ def _local_view(sessions: Sequence[PlannedSession], time_zone: str) -> LocalView
         start_minute = _minutes(starts)
         end_minute = _minutes(ends) + MINUTES_PER_DAY * (ends.date() - starts.date()).days
         elapsed = (session.ends_at - session.starts_at) / timedelta(minutes=1)
-        if starts.fold or ends.fold or end_minute - start_minute != elapsed or end_minute > MINUTES_PER_DAY:
+        if starts.fold or end_minute - start_minute != elapsed or end_minute > MINUTES_PER_DAY:
             odd.append(index)
         else:
             groups.setdefault((starts.weekday(), start_minute, end_minute), []).append(index)
