@@ -1,0 +1,126 @@
+"""Every job by name, and the one function RQ calls. A job knows no Flask: it gets a ``JobContext``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+import sentry_sdk
+import structlog
+from sqlalchemy import Engine
+
+import webapp.tables  # noqa: F401 - every table is known before the first query
+from webapp import logs
+from webapp.accounts import jobs as accounts
+from webapp.assignments import jobs as assignments
+from webapp.audit.service import Origin, origin
+from webapp.bookings import jobs as bookings
+from webapp.certificates import jobs as certificates
+from webapp.config import Settings, load_settings
+from webapp.core.actor import SYSTEM
+from webapp.core.ids import new_id
+from webapp.core.job_names import JobName
+from webapp.db.job_context import JobContext
+from webapp.db.tenancy import acting_as
+from webapp.db.work import Database, connect
+from webapp.ops.sweeper import Periodic
+from webapp.queue.doorbell import Doorbell
+
+Handler = Callable[..., object]
+"""``handler(ctx, **ids)``: thin, and harmless when run twice or at once."""
+
+HANDLERS: Final[Mapping[JobName, Handler]] = {
+    JobName.ISSUE_CERTIFICATES: certificates.issue,
+    JobName.EXPIRE_HOLDS: assignments.expire_holds,
+    JobName.EXPIRE_DRAFTS: bookings.expire_drafts,
+    JobName.TIDY_ACCOUNTS: accounts.tidy,
+}
+
+PERIODIC: Final = (
+    Periodic(JobName.ISSUE_CERTIFICATES, timedelta(seconds=5), certificates.ring_again),
+    Periodic(JobName.EXPIRE_HOLDS, timedelta(seconds=30), assignments.expire_holds),
+    Periodic(JobName.EXPIRE_DRAFTS, timedelta(minutes=10), bookings.expire_drafts),
+    Periodic(JobName.TIDY_ACCOUNTS, timedelta(hours=1), accounts.tidy),
+)
+"""What the sweeper does itself. It only touches the database, so it goes on while Redis is away; certificates need a
+work-horse, so for them it rings."""
+
+POOL_SIZE: Final = 2
+_SENTRY_SECONDS: Final = 2.0
+
+log = structlog.get_logger(__name__)
+_own: tuple[int, JobContext] | None = None
+
+
+def run(name: str, ids: dict[str, str]) -> None:
+    """Do the job called ``name`` in this process. Raises ``ValueError`` for a name there is no job of."""
+    job = JobName(name)
+    perform(context_of_process(), job, HANDLERS[job], ids)
+
+
+def perform(
+    context: JobContext, job: JobName, handler: Handler, ids: Mapping[str, str], *, level: int = logging.INFO
+) -> None:
+    """Run a handler as the system, with its name in the log and the audit; a failure is reported and raised again.
+
+    ``level`` is that of the line in the log when it went well.
+    """
+    started = time.perf_counter()
+    with (
+        acting_as(SYSTEM),
+        origin(Origin("job")),
+        structlog.contextvars.bound_contextvars(job=job.value, job_run=new_id().hex),
+    ):
+        try:
+            handler(context, **ids)
+        except Exception:
+            log.exception("job.failed")
+            sentry_sdk.capture_exception()
+            # A work-horse ends without the interpreter's clean-up, which would send what is queued.
+            sentry_sdk.flush(_SENTRY_SECONDS)
+            raise
+        log.log(level, "job.done", duration_ms=round((time.perf_counter() - started) * 1000, 1))
+
+
+def context_of_process() -> JobContext:
+    """This process's context, made at the first call.
+
+    A process forked off one that has a context gets its own: the connections it inherited belong to the parent, so
+    they are let go without being closed.
+    """
+    global _own
+    if _own is not None and _own[0] == os.getpid():
+        return _own[1]
+    if _own is not None and isinstance(_own[1].database.bind, Engine):
+        _own[1].database.bind.dispose(close=False)
+    _own = (os.getpid(), make_context(load_settings()))
+    return _own[1]
+
+
+def make_context(settings: Settings) -> JobContext:
+    """A context with an engine of its own; configures logging and error reports. Connects to nothing yet.
+
+    The clock is left alone: the process that forks work-horses has set it once for all of them.
+    """
+    logs.configure(settings)
+    report_errors(settings)
+    engine = connect(settings.database_url, pool_size=POOL_SIZE)
+    return JobContext(settings, Database(engine, Doorbell(settings.redis_url).ring))
+
+
+def report_errors(settings: Settings) -> None:
+    """Send failures to Sentry when there is one; never a row's content, which is in local variables."""
+    if settings.sentry_dsn:
+        sentry_sdk.init(
+            dsn=settings.sentry_dsn,
+            environment=settings.environment.value,
+            send_default_pii=False,
+            include_local_variables=False,
+            default_integrations=False,
+            traces_sample_rate=0.0,
+            before_send=logs.scrub,
+        )
