@@ -18,6 +18,7 @@ from webapp.core.actor import SYSTEM, Role
 from webapp.core.errors import DomainError
 from webapp.core.ids import COMPANY_ID
 from webapp.db.work import read_only, unit_of_work
+from webapp.demo.command import demo
 from webapp.operators import queries as operators
 
 _PASSWORD_BYTES: Final = 15
@@ -58,3 +59,5 @@ def register(app: Flask) -> None:
     """Give the app its commands."""
     # Accounts
     app.cli.add_command(user_group)
+    # Demo
+    app.cli.add_command(demo)

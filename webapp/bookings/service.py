@@ -49,7 +49,8 @@ _REFERENCE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 class BookingCommand:
     """A booking as asked for. ``zone_id`` None lets the serving zone of ``place`` win (rule Z2).
 
-    ``start_date`` and ``timeslot`` are local to the zone.
+    ``start_date`` and ``timeslot`` are local to the zone. ``id`` is given by whoever may ask twice for one booking (a
+    form sent twice): the second time is refused with ``booking-placed``.
     """
 
     household_id: UUID
@@ -65,6 +66,7 @@ class BookingCommand:
     zone_id: UUID | None = None
     prefers_language: str | None = None
     prefers_gender: str | None = None
+    id: UUID | None = None
 
     def request_in(self, time_zone: str) -> CourseRequest:
         """The part the schedule follows from, in the zone's time zone."""
@@ -102,6 +104,8 @@ class EnquiryCommand:
     serving_operator: str | None = None
     note: str = ""
     callback_on: date | None = None
+    id: UUID | None = None
+    """Given by a form that may be sent twice: the second time changes nothing."""
 
 
 def choose_zone(zones: Sequence[ZoneAt], wanted: UUID | None, *, by: Actor) -> ZoneAt:
@@ -132,14 +136,15 @@ def place_booking(work: Work, command: BookingCommand, *, by: Actor, now: dateti
     """Store a booking with its sessions, ``waitlisted`` until a trainer is proposed.
 
     Raises ``Invalid`` naming a field for anything wrong with the request (rules B1 to B4), ``Conflict``
-    ``other-operator`` (rule Z2), and ``NotFound`` for a household, student or course that is not the operator's.
+    ``other-operator`` (rule Z2) and ``booking-placed`` (its id is taken), and ``NotFound`` for a household, student or
+    course that is not the operator's.
     """
     zone = choose_zone(zones_at(work.db, command.place), command.zone_id, by=by)
     request = command.request_in(zone.time_zone)
     check_request(request, students=len(set(command.student_ids)), now=now)
     _check_family(work.db, command, zone.operator_id)
     sessions = plan_sessions(request)
-    booking_id = new_id()
+    booking_id = command.id or new_id()
     values = {
         "id": booking_id,
         "operator_id": zone.operator_id,
@@ -325,39 +330,48 @@ def required_reason(reason: str) -> str:
 
 
 def record_enquiry(work: Work, command: EnquiryCommand, *, by: Actor, now: datetime) -> UUID:
-    """Keep an enquiry with the operator of whoever entered it (rule Z4); a draft expires after 14 days."""
+    """Keep an enquiry with the operator of whoever entered it (rule Z4); a draft expires after 14 days.
+
+    Sent twice under one id by one operator it is kept once; raises ``NotFound`` for an id that is another's.
+    """
     if by.operator_id is None:
         raise NotFound()
-    enquiry = Enquiry(
-        id=new_id(),
-        operator_id=by.operator_id,
-        status=command.status,
-        guardian_name=command.guardian_name,
-        phone=command.phone,
-        address=command.address,
-        lat=command.place.lat if command.place else None,
-        lng=command.place.lng if command.place else None,
-        course_id=command.course_id,
-        serving_zone=command.serving_zone,
-        serving_operator=command.serving_operator,
-        note=command.note,
-        callback_on=command.callback_on,
-        created_by=by.id,
-        created_at=now,
-        expires_at=now + DRAFT_LIFE if command.status is EnquiryStatus.DRAFT else None,
-    )
-    work.db.add(enquiry)
+    enquiry_id = command.id or new_id()
+    values: dict[str, Any] = {
+        "id": enquiry_id,
+        "operator_id": by.operator_id,
+        "status": command.status,
+        "guardian_name": command.guardian_name,
+        "phone": command.phone,
+        "address": command.address,
+        "lat": command.place.lat if command.place else None,
+        "lng": command.place.lng if command.place else None,
+        "course_id": command.course_id,
+        "serving_zone": command.serving_zone,
+        "serving_operator": command.serving_operator,
+        "note": command.note,
+        "callback_on": command.callback_on,
+        "created_by": by.id,
+        "created_at": now,
+        "expires_at": now + DRAFT_LIFE if command.status is EnquiryStatus.DRAFT else None,
+    }
+    kept = upsert(Enquiry).values(values).on_conflict_do_nothing().returning(Enquiry.id)
+    if work.db.scalar(kept) is None:
+        mine = select(Enquiry.id).where(Enquiry.id == enquiry_id, owned_by(Enquiry.operator_id, by))
+        if work.db.scalar(mine) is None:
+            raise NotFound()
+        return enquiry_id
     audit.record(
         work,
         "enquiry.recorded",
         "enquiry",
-        enquiry.id,
+        enquiry_id,
         operator_id=by.operator_id,
         by=by,
         at=now,
         after={"status": command.status, "serving_operator": command.serving_operator},
     )
-    return enquiry.id
+    return enquiry_id
 
 
 def close_enquiry(
@@ -412,6 +426,7 @@ def expire_drafts(work: Work, *, now: datetime, limit: int = 500) -> int:
 
 def _check_family(db: Session, command: BookingCommand, operator_id: UUID) -> None:
     """The household, its students and the course exist and are the operator's, or it is ``NotFound``."""
+    db.flush()  # a family may have been registered in this very transaction
     wanted = set(command.student_ids)
     students = (
         select(func.count())
@@ -456,14 +471,18 @@ def _told(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
 
 
 def _insert_with_reference(db: Session, values: dict[str, Any]) -> str:
-    """Insert a booking under a fresh random reference; a reference already taken draws again."""
+    """Insert a booking under a fresh random reference; a reference already taken draws again.
+
+    Raises ``Conflict`` ``booking-placed`` for an id already taken, by now or by a transaction that was waited for.
+    """
     while True:
         letters = "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(8))
         reference = f"{letters[:4]}-{letters[4:]}"
         placed = upsert(Booking).values(reference=reference, **values)
-        placed = placed.on_conflict_do_nothing(index_elements=["operator_id", "reference"])
-        if db.scalar(placed.returning(Booking.id)) is not None:
+        if db.scalar(placed.on_conflict_do_nothing().returning(Booking.id)) is not None:
             return reference
+        if db.scalar(select(Booking.id).where(Booking.id == values["id"])) is not None:
+            raise Conflict("booking-placed", "This booking was placed already.")
 
 
 def _store_parts(

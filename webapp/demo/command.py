@@ -1,0 +1,51 @@
+"""``flask --app webapp demo``: load the made-up company, or list its sign-ins."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+from flask import current_app
+
+from webapp.accounts.signin import hash_password
+from webapp.assignments.service import Limits
+from webapp.certificates.service import promise_for
+from webapp.config import Settings
+from webapp.core import clock
+from webapp.core.errors import DomainError
+from webapp.db.work import read_only
+from webapp.demo.cast import PASSWORD, SIGN_INS
+from webapp.demo.load import is_empty, load
+
+
+@click.command("demo")
+@click.option("--if-empty", is_flag=True, help="Do nothing when somebody has an account already.")
+@click.option("--list", "list_only", is_flag=True, help="Only print the demo's sign-ins.")
+def demo(if_empty: bool, list_only: bool) -> None:
+    """Load the demo: real places, made-up people, bookings in every state. Needs an empty desk."""
+    settings: Settings = current_app.extensions["settings"]
+    if settings.is_production:
+        raise click.ClickException("The demo is never loaded in production.")
+    if list_only:
+        _print_sign_ins()
+        return
+    if if_empty:
+        with read_only() as db:
+            if not is_empty(db):
+                return
+    try:
+        load(
+            now=clock.now(),
+            hash_password=hash_password,
+            promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
+            limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
+        )
+    except DomainError as error:
+        raise click.ClickException(str(error)) from error
+    _print_sign_ins()
+
+
+def _print_sign_ins() -> None:
+    for sign_in in SIGN_INS:
+        click.echo(f"  {sign_in.email:28} {sign_in.role.value.replace('_', ' '):18} {sign_in.operator}")
+    click.echo(f"  password of all: {PASSWORD}")
