@@ -203,20 +203,26 @@ def secret_key(data_dir: Path) -> str:
     return path.read_text("ascii")
 
 
-def prepare(parts: Parts, data_dir: Path, owner_url: str, *, own_servers: bool) -> None:
-    """Migrate and load the demo, or see cheaply that both were done to this very database. Raises RunError (1)."""
+def prepare(parts: Parts, data_dir: Path, owner_url: str, *, own_servers: bool) -> str:
+    """Migrate and load the demo, or see cheaply that both were done to this very database; the demo's sign-ins.
+
+    Raises RunError (1).
+    """
     stamp = data_dir / "prepared.json"
     files = sorted((ROOT / "migrations" / "versions").glob("*.py"))
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(stamp.read_text("utf-8"))
-        if own_servers and kept == {"migrations": digest, "version": _version(owner_url)}:
-            return
+        if own_servers and (kept["migrations"], kept["version"]) == (digest, _version(owner_url)):
+            return str(kept["sign_ins"])
     print("Preparing the database …", flush=True)
     parts.finish("migrate", "-m", "flask", "--app", "webapp", "db", "upgrade")
     print("Loading the demo, unless it is there …", flush=True)
     parts.finish("demo", "-m", "flask", "--app", "webapp", "demo", "--if-empty")
-    stamp.write_text(json.dumps({"migrations": digest, "version": _version(owner_url)}), "utf-8")
+    sign_ins = parts.finish("sign-ins", "-m", "flask", "--app", "webapp", "demo", "--list")
+    done = {"migrations": digest, "version": _version(owner_url), "sign_ins": sign_ins}
+    stamp.write_text(json.dumps(done), "utf-8")
+    return sign_ins
 
 
 def _version(owner_url: str) -> str | None:
@@ -296,14 +302,13 @@ def run(env: Mapping[str, str]) -> None:
         stack.callback(parts.stop)
         stack.callback(print, "Stopping …", flush=True)
         stack.callback(_ignore_requests)
-        prepare(parts, wish.data_dir, urls[1], own_servers=servers is not None)
+        sign_ins = prepare(parts, wish.data_dir, urls[1], own_servers=servers is not None)
         print("Starting the web server, the worker and the sweeper …", flush=True)
-        bind = ("-w", "2", "--threads", "4", "-b", f"127.0.0.1:{wish.port}", "--graceful-timeout", "8")
+        bind = ("-w", "2", "--threads", "4", "-b", f"127.0.0.1:{wish.port}", "--graceful-timeout", "8", "--preload")
         parts.start("web", "-m", "gunicorn", *bind, "--no-control-socket", "webapp.app:create_app()")
         parts.start("worker", "worker.py")
         parts.start("sweeper", "worker.py", "sweep")
         wait_until_ready(parts, wish.port)
-        sign_ins = parts.finish("sign-ins", "-m", "flask", "--app", "webapp", "demo", "--list")
         print(f"\nZonedesk is ready at {address}\n\n{sign_ins.strip()}\n\nCtrl-C stops it.", flush=True)
         while True:
             _nobody_ended(parts, servers)
