@@ -44,6 +44,7 @@ def register(
         student_ids=tuple(new_id() for _ in checked.students),
     )
     work.db.add(Household(id=made.household_id, operator_id=operator_id, created_at=now))
+    work.db.flush()  # the foreign keys of guardians and students need the row
     for guardian_id, guardian in zip(made.guardian_ids, checked.guardians, strict=True):
         work.db.add(
             Guardian(

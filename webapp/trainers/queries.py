@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -185,7 +186,7 @@ def trainers_of_zone(db: Session, zone_id: UUID, *, visible_to: Actor) -> tuple[
     return tuple(Named(*row) for row in rows)
 
 
-def trainers_by_zone(db: Session, zone_ids: list[UUID], *, visible_to: Actor) -> dict[UUID, int]:
+def trainers_by_zone(db: Session, zone_ids: Collection[UUID], *, visible_to: Actor) -> dict[UUID, int]:
     """How many active trainers work in each of the zones; zones without one are absent."""
     return _counts(
         db,

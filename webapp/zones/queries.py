@@ -36,6 +36,7 @@ __all__ = [
     "zone_terms",
     "zones_at",
     "zones_by_key",
+    "zones_by_operator",
     "zones_index",
 ]
 
@@ -89,6 +90,11 @@ class ZoneChoice:
     name: str
     label: str
     operator_name: str
+
+    @property
+    def title(self) -> str:
+        """Name and label in one."""
+        return f"{self.name} · {self.label}" if self.label else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +193,16 @@ def zone_choices(db: Session, *, visible_to: Actor) -> tuple[ZoneChoice, ...]:
         .order_by(Zone.name_key, Operator.name_key, Zone.id)
     )
     return tuple(ZoneChoice(*row) for row in rows)
+
+
+def zones_by_operator(db: Session, *, visible_to: Actor) -> dict[UUID, int]:
+    """How many active zones each operator has; operators without one are absent."""
+    rows = db.execute(
+        select(Zone.operator_id, func.count())
+        .where(Zone.active, owned_by(Zone.operator_id, visible_to))
+        .group_by(Zone.operator_id)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def zone_terms(db: Session, zone_ids: Collection[UUID]) -> tuple[ZoneTerms, ...]:

@@ -1,0 +1,68 @@
+"""Answers what the pages of lower rooms ask about higher ones (see ``web.beside``)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from webapp.accounts.mentions import staff_by_operator
+from webapp.bookings import mentions as bookings
+from webapp.core.actor import Actor
+from webapp.core.intervals import Interval
+from webapp.courses import views as course_pages
+from webapp.households import views as household_pages
+from webapp.operators import views as operator_pages
+from webapp.schedule.queries import slots_of_trainer
+from webapp.trainers import queries as trainers
+from webapp.trainers import views as trainer_pages
+from webapp.trainers.week import WeekSlot
+from webapp.zones import queries as zones
+from webapp.zones import views as zone_pages
+
+
+def register(app: Flask) -> None:
+    """Hand every answer in."""
+    zone_pages.TRAINERS_OF.answer_with(app, _trainers_of_zone)
+    zone_pages.TRAINERS_BY.answer_with(app, _trainers_by_zone)
+    zone_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_zone)
+    trainer_pages.SLOTS_OF.answer_with(app, _slots_of_trainer)
+    household_pages.BOOKINGS_OF.answer_with(app, bookings.bookings_of_household)
+    course_pages.TRAINERS_BY.answer_with(app, _trainers_by_course)
+    course_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_course)
+    operator_pages.ZONES_BY.answer_with(app, _zones_by_operator)
+    operator_pages.TRAINERS_BY.answer_with(app, _trainers_by_operator)
+    operator_pages.STAFF_BY.answer_with(app, staff_by_operator)
+    operator_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_operator)
+
+
+def _trainers_of_zone(db: Session, zone_id: UUID, actor: Actor) -> Mapping[UUID, str]:
+    return {trainer.id: trainer.name for trainer in trainers.trainers_of_zone(db, zone_id, visible_to=actor)}
+
+
+def _trainers_by_zone(db: Session, zone_ids: Collection[UUID], actor: Actor) -> Mapping[UUID, int]:
+    return trainers.trainers_by_zone(db, zone_ids, visible_to=actor)
+
+
+def _trainers_by_course(db: Session, actor: Actor) -> Mapping[UUID, int]:
+    return trainers.trainers_by_course(db, visible_to=actor)
+
+
+def _trainers_by_operator(db: Session, actor: Actor) -> Mapping[UUID, int]:
+    return trainers.trainers_by_operator(db, visible_to=actor)
+
+
+def _zones_by_operator(db: Session, actor: Actor) -> Mapping[UUID, int]:
+    return zones.zones_by_operator(db, visible_to=actor)
+
+
+def _slots_of_trainer(db: Session, trainer_id: UUID, period: Interval, actor: Actor) -> tuple[WeekSlot, ...]:
+    slots = slots_of_trainer(db, trainer_id, period, visible_to=actor)
+    named = bookings.references(db, {slot.booking_id for slot in slots}, actor)
+    return tuple(
+        WeekSlot(slot.booking_id, named[slot.booking_id], slot.status.value, slot.period)
+        for slot in slots
+        if slot.booking_id in named
+    )

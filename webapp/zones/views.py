@@ -1,0 +1,132 @@
+"""Pages of the zones: the list, one zone, and who serves a place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from webapp.core.actor import Actor, Permission
+from webapp.core.geo import Location
+from webapp.core.names import search_words
+from webapp.db.work import read_only
+from webapp.operators import queries as operators
+from webapp.web.access import current_actor, requires
+from webapp.web.beside import Question
+from webapp.web.htmx import render_page_or_fragment
+from webapp.web.pagination import Page, page_args
+from webapp.zones import queries
+from webapp.zones.forms import PlaceForm, ZoneFilter
+
+bp = Blueprint("zones", __name__, url_prefix="/zones")
+
+TRAINERS_OF: Question[[Session, UUID, Actor], Mapping[UUID, str]] = Question("zones.trainers_of")
+TRAINERS_BY: Question[[Session, Collection[UUID], Actor], Mapping[UUID, int]] = Question("zones.trainers_by")
+BOOKINGS_BY: Question[[Session, Collection[UUID], Actor], Mapping[UUID, int]] = Question("zones.bookings_by")
+
+
+@dataclass(frozen=True, slots=True)
+class ZonesPage:
+    """The list; trainers and live bookings are counted for the zones shown."""
+
+    page: Page[queries.ZoneRow]
+    trainers: Mapping[UUID, int]
+    bookings: Mapping[UUID, int]
+    filtered: bool
+    several_operators: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZonePage:
+    """One zone, who works in it, and which zones share its ground."""
+
+    zone: queries.ZoneDetail
+    overlaps: tuple[queries.ZoneOverlap, ...]
+    trainers: Mapping[UUID, str]
+    bookings: int
+    linked_operator: UUID | None
+    """The operator whose zones may be opened; ``None`` when all may."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacePage:
+    """Who serves a place: the first zone does; ``nearest`` only where none does."""
+
+    place: Location | None
+    zones: tuple[queries.ZoneAt, ...]
+    nearest: tuple[queries.ZoneAt, ...]
+    linked_operator: UUID | None
+
+
+def _linked(actor: Actor) -> UUID | None:
+    return None if actor.sees_everything else actor.operator_id
+
+
+@bp.get("")
+@requires(Permission.ZONE_READ)
+def index() -> ResponseReturnValue:
+    """The zones, filtered by name or label and by operator."""
+    actor, args = current_actor(), page_args(request.args)
+    form = ZoneFilter(request.args, meta={"csrf": False})
+    with read_only() as db:
+        owners, _total = operators.operators_index(db, visible_to=actor)
+        form.operator.choices = [("", _("All operators")), *((owner.id, owner.name) for owner in owners)]
+        valid = form.validate()
+        rows, total = queries.zones_index(
+            db,
+            visible_to=actor,
+            search=search_words(form.q.data or ""),
+            operator_id=form.operator.data,
+            limit=args.limit,
+            offset=args.offset,
+        )
+        ids = [row.id for row in rows]
+        zones = ZonesPage(
+            page=args.page_of(rows, total),
+            trainers=TRAINERS_BY(db, ids, actor),
+            bookings=BOOKINGS_BY(db, ids, actor),
+            filtered=bool(form.q.data or form.operator.data),
+            several_operators=len(owners) > 1,
+        )
+    return render_page_or_fragment(
+        "zones/index.html", "zones/_list.html", status=200 if valid else 422, zones=zones, form=form
+    )
+
+
+@bp.get("/<uuid:zone_id>")
+@requires(Permission.ZONE_READ)
+def show(zone_id: UUID) -> ResponseReturnValue:
+    """One zone."""
+    actor = current_actor()
+    with read_only() as db:
+        zone = ZonePage(
+            zone=queries.zone(db, zone_id, visible_to=actor),
+            overlaps=queries.overlaps_of(db, zone_id),
+            trainers=TRAINERS_OF(db, zone_id, actor),
+            bookings=BOOKINGS_BY(db, [zone_id], actor).get(zone_id, 0),
+            linked_operator=_linked(actor),
+        )
+    return render_template("zones/show.html", page=zone)
+
+
+@bp.get("/lookup")
+@requires(Permission.ZONE_READ)
+def lookup() -> ResponseReturnValue:
+    """Who serves a place (``?place=17.6868, 83.2185`` or a Plus Code), and who else could."""
+    asked = "place" in request.args
+    form = PlaceForm(request.args if asked else None, meta={"csrf": False})
+    valid = not asked or form.validate()
+    place = form.place.data if valid and asked else None
+    found: tuple[queries.ZoneAt, ...] = ()
+    nearest: tuple[queries.ZoneAt, ...] = ()
+    if place is not None:
+        with read_only() as db:
+            found = queries.zones_at(db, place)
+            nearest = () if found else queries.nearest_zones(db, place)
+    page = PlacePage(place, found, nearest, _linked(current_actor()))
+    return render_template("zones/lookup.html", page=page, form=form), 200 if valid else 422
