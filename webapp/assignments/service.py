@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,9 @@ from webapp.operators.models import Operator
 from webapp.schedule import service as schedule
 from webapp.trainers.rules import MAX_COURSES
 
+if TYPE_CHECKING:
+    from webapp.config import Settings
+
 DECIDED_WORDS = {
     AssignmentStatus.APPROVED: msgid("%(who)s approved this proposal on %(when)s."),
     AssignmentStatus.REJECTED: msgid("%(who)s rejected this proposal on %(when)s."),
@@ -57,6 +61,11 @@ class Limits:
 
     hold_hours: int = HOLD_HOURS
     max_courses: int = MAX_COURSES
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Limits:
+        """The limits this desk is set to."""
+        return cls(hold_hours=settings.hold_hours, max_courses=settings.max_courses_per_trainer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,16 @@ class _Plan:
 
 
 class _Lost(Exception):
-    """The database refused a slot; the savepoint is rolled back and with it the trainer's lock."""
+    """Nothing was held; the savepoint is rolled back and with it the trainer's lock.
+
+    Without a ``trainer_id`` there was nobody left to lock; with a ``verdict`` a rule refuses by now, and without one
+    the database refused a slot.
+    """
+
+    def __init__(self, trainer_id: UUID | None = None, verdict: Verdict | None = None) -> None:
+        super().__init__(trainer_id)
+        self.trainer_id = trainer_id
+        self.verdict = verdict
 
 
 def propose(
@@ -138,7 +156,7 @@ def approve(work: Work, assignment_id: UUID, *, version: int, by: Actor, now: da
     may_decide(assignment.proposed_by, by, four_eyes=operator.four_eyes)
     if assignment.expires_at <= now:
         raise Conflict("hold-expired", "The hold has ended. Propose again.")
-    schedule.lock_trainer(work.db, assignment.trainer_id, wait=True)
+    schedule.lock_trainer(work.db, assignment.trainer_id)
     need, family, _ = course_need(work.db, booking.id)
     (verdict,) = candidates(work.db, need, family, max_courses=limits.max_courses, only=assignment.trainer_id)
     if not verdict.eligible:
@@ -167,7 +185,8 @@ def expire_due(work: Work, *, now: datetime, limit: int = 100) -> int:
     due = work.db.execute(
         select(Assignment.id, Assignment.booking_id)
         .where(Assignment.status == AssignmentStatus.PROPOSED, Assignment.expires_at <= now)
-        .order_by(Assignment.booking_id)
+        # Several trainers are locked one after the other here: always in the same order.
+        .order_by(Assignment.trainer_id, Assignment.id)
         .limit(limit)
     ).all()
     expired = 0
@@ -178,8 +197,10 @@ def expire_due(work: Work, *, now: datetime, limit: int = 100) -> int:
             .with_for_update(skip_locked=True)
             .execution_options(populate_existing=True)
         )
+        if booking is None:
+            continue  # whoever holds the booking decides; waiting for the assignment would wait for them
         assignment = _locked(work.db, assignment_id)
-        if booking is not None and assignment.status is AssignmentStatus.PROPOSED:
+        if assignment.status is AssignmentStatus.PROPOSED:
             _end(work, booking, assignment, AssignmentStatus.EXPIRED, by=SYSTEM, now=now)
             expired += 1
     return expired
@@ -201,13 +222,21 @@ def cancel_booking(work: Work, booking_id: UUID, *, version: int, reason: str, b
 
 def _hold_best(work: Work, plan: _Plan, *, by: Actor, now: datetime, limits: Limits) -> Assignment | None:
     """The best eligible trainer held: one pass past locked ones, one pass waiting; ``None`` when nobody is free."""
-    for wait in (False, True):
-        for verdict in plan.verdicts:
-            if not verdict.eligible:
-                break
-            held = _try_hold(work, plan, verdict.trainer_id, by=by, now=now, limits=limits, wait=wait, automatic=True)
-            if isinstance(held, Assignment):
-                return held
+    ranked = [verdict.trainer_id for verdict in plan.verdicts if verdict.eligible]
+    while ranked:
+        held = _try_hold(work, plan, ranked, by=by, now=now, limits=limits, wait=False, automatic=True)
+        if isinstance(held, Assignment):
+            return held
+        if held.trainer_id is None:
+            break
+        ranked.remove(held.trainer_id)
+    # Whoever was locked a moment ago may be taken by now, or free after all: ask afresh before waiting.
+    for verdict in candidates(work.db, plan.need, plan.family, max_courses=limits.max_courses):
+        if not verdict.eligible:
+            break
+        held = _try_hold(work, plan, [verdict.trainer_id], by=by, now=now, limits=limits, wait=True, automatic=True)
+        if isinstance(held, Assignment):
+            return held
     return None
 
 
@@ -218,38 +247,35 @@ def _hold_named(work: Work, plan: _Plan, trainer_id: UUID, *, by: Actor, now: da
         raise NotFound()
     if not named.eligible:
         raise _not_eligible(named)
-    held = _try_hold(work, plan, trainer_id, by=by, now=now, limits=limits, wait=True, automatic=False)
+    held = _try_hold(work, plan, [trainer_id], by=by, now=now, limits=limits, wait=True, automatic=False)
     if isinstance(held, Assignment):
         return held
-    if held is not None:
-        raise _not_eligible(held)
-    raise _taken(named)
+    raise _not_eligible(held.verdict) if held.verdict is not None else _taken(named)
 
 
 def _try_hold(
     work: Work,
     plan: _Plan,
-    trainer_id: UUID,
+    trainer_ids: Sequence[UUID],
     *,
     by: Actor,
     now: datetime,
     limits: Limits,
     wait: bool,
     automatic: bool,
-) -> Assignment | Verdict | None:
-    """Lock the trainer, look again under the lock, and hold every session, inside a savepoint.
+) -> Assignment | _Lost:
+    """Lock a trainer, look again under the lock, and hold every session, inside a savepoint.
 
-    Returns the assignment; or the new verdict when a rule refuses by now; or ``None`` when the lock or a slot was not
-    to be had. Whatever is not an assignment leaves no row and no lock behind.
+    With ``wait`` the first trainer, else the first one nobody else is locking. Whatever is not an assignment leaves no
+    row and no lock behind, and says who was lost and, where a rule refuses by now, why.
     """
     booking = plan.booking
     try:
         with work.db.begin_nested():
-            if not schedule.lock_trainer(work.db, trainer_id, wait=wait):
-                raise _Lost
+            trainer_id = _lock_one(work.db, plan, trainer_ids, wait=wait)
             (verdict,) = candidates(work.db, plan.need, plan.family, max_courses=limits.max_courses, only=trainer_id)
             if not verdict.eligible:
-                raise _Lost(verdict)
+                raise _Lost(trainer_id, verdict)
             assignment = Assignment(
                 id=new_id(),
                 operator_id=booking.operator_id,
@@ -278,9 +304,9 @@ def _try_hold(
                 assignment_id=assignment.id,
             )
             if not fits:
-                raise _Lost
+                raise _Lost(trainer_id)
     except _Lost as lost:
-        return lost.args[0] if lost.args else None
+        return lost
     audit.record(
         work,
         "assignment.proposed",
@@ -300,6 +326,17 @@ def _try_hold(
     return assignment
 
 
+def _lock_one(db: Session, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool) -> UUID:
+    """The trainer now locked: the first one, waited for, or the first free one nobody is locking. Raises ``_Lost``."""
+    if wait:
+        schedule.lock_trainer(db, trainer_ids[0])
+        return trainer_ids[0]
+    trainer_id = schedule.lock_first_free(db, trainer_ids, [session.period for session in plan.need.sessions])
+    if trainer_id is None:
+        raise _Lost
+    return trainer_id
+
+
 def _not_eligible(verdict: Verdict) -> Conflict:
     """The refusal for a trainer a rule stands against by now; busy alone means that somebody was first."""
     if {reason.code for reason in verdict.reasons} == {ReasonCode.BUSY}:
@@ -309,6 +346,7 @@ def _not_eligible(verdict: Verdict) -> Conflict:
         "%(name)s cannot take this course: %(why)s.",
         name=verdict.name,
         why="; ".join(str(reason) for reason in verdict.reasons),
+        reasons=verdict.reasons,  # for a face that words them in another language
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
+from webapp.core.errors import Conflict
 from webapp.core.job_names import JobName
 from webapp.db.base import sqlstate_of
 from webapp.db.flush_order import parents_first
@@ -91,15 +92,20 @@ class Database:
     def retrying(self, task: Callable[[Work], T]) -> T:
         """Run ``task`` in a unit of work, again as a whole after a serialisation failure or deadlock.
 
-        At most three tries, with full jitter between them. Raises the last error when all have failed.
+        At most three tries, with full jitter between them. When all have failed raises ``Conflict`` ``too-busy``: the
+        loser of a race hears a refusal, never of an error of ours (rule A2).
         """
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 with self.unit_of_work() as work:
                     return task(work)
             except DBAPIError as error:
-                if sqlstate_of(error) not in RETRIED or attempt == MAX_TRIES:
+                if sqlstate_of(error) not in RETRIED:
                     raise
+                if attempt == MAX_TRIES:
+                    raise Conflict(
+                        "too-busy", "Many people are changing the same thing. Nothing was changed; try again."
+                    ) from error
                 log.info("transaction.retried", sqlstate=sqlstate_of(error), attempt=attempt)
                 time.sleep(uniform(0, 0.05 * 2**attempt))
         raise AssertionError("unreachable")

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Integer, Select, cast, exists, false, func, literal, select, true
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, TSTZRANGE, MultiRange, Range
+from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, TSTZRANGE, Range
+from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Session
 
 from webapp.assignments.rules import CourseNeed, TrainerFacts, Verdict, assess, rank
@@ -214,7 +215,7 @@ def _booked_minutes(db: Session, need: CourseNeed, family: Family, ids: list[UUI
         .where(ScheduleSlot.trainer_id.in_(ids), ScheduleSlot.period.bool_op("&&")(_whole(need)), _not_its_own(family))
         .group_by(ScheduleSlot.trainer_id)
     )
-    return {trainer_id: minutes for trainer_id, minutes in db.execute(taken)}
+    return {row[0]: row[1] for row in db.execute(taken)}
 
 
 def _taught(db: Session, family: Family, ids: list[UUID]) -> frozenset[UUID]:

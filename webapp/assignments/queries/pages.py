@@ -1,0 +1,230 @@
+"""What the approvals pages show: the queue, one proposal with its stored explanation, and which comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Session
+
+from webapp.assignments.models import Assignment
+from webapp.assignments.rules import AssignmentStatus, Verdict
+from webapp.bookings.models import Booking, BookingStudent, CourseSession
+from webapp.bookings.rules import (
+    BookingStatus,
+    ClassType,
+    CourseSessionStatus,
+    DeliveryMode,
+    PaymentStatus,
+    SessionMode,
+)
+from webapp.core.actor import Actor, Permission
+from webapp.core.errors import NotFound
+from webapp.courses.models import Course
+from webapp.db.tenancy import owned_by
+from webapp.households.models import Student
+from webapp.operators.models import Operator
+from webapp.trainers.models import Trainer
+from webapp.zones.models import Zone
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRow:
+    """A proposal as the queue shows it; ``first_starts_at`` is the start of the booking's first session."""
+
+    id: UUID
+    booking_id: UUID
+    reference: str
+    operator: str
+    course: str
+    students: tuple[str, ...]
+    zone: str
+    trainer_id: UUID
+    trainer: str
+    total_sessions: int
+    first_starts_at: datetime
+    time_zone: str
+    automatic: bool
+    proposed_by: UUID | None
+    proposed_by_name: str
+    proposed_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedSession:
+    """A session the proposal covers; ``date`` and ``timeslot`` are local to the booking's time zone."""
+
+    number: int
+    date: date
+    timeslot: time
+    mode: SessionMode
+    shifted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One proposal whole: the row of the queue, what the booking asks for, what was decided and why this trainer."""
+
+    row: ProposalRow
+    status: AssignmentStatus
+    version: int
+    four_eyes: bool
+    booking_status: BookingStatus
+    payment_status: PaymentStatus
+    class_type: ClassType
+    delivery_mode: DeliveryMode
+    address: str
+    prefers_language: str | None
+    prefers_gender: str | None
+    decided_by_name: str | None
+    decided_at: datetime | None
+    reason: str | None
+    sessions: tuple[ProposedSession, ...]
+    verdicts: tuple[Verdict, ...]
+    """As they were when the proposal was made, best first."""
+
+    @property
+    def is_open(self) -> bool:
+        """Nobody has decided yet, nor has the hold been swept."""
+        return self.status is AssignmentStatus.PROPOSED
+
+
+def open_proposals(db: Session, *, limit: int, offset: int, visible_to: Actor) -> tuple[list[ProposalRow], int]:
+    """The proposals nobody has decided on, oldest first, and how many there are on all pages."""
+    waiting = (owned_by(Assignment.operator_id, visible_to), Assignment.status == AssignmentStatus.PROPOSED)
+    total = db.scalar(select(func.count()).select_from(Assignment).where(*waiting)) or 0
+    rows = _rows().where(*waiting).order_by(Assignment.proposed_at, Assignment.id).limit(limit).offset(offset)
+    return [_read_row(row) for row in db.execute(rows)], total
+
+
+def proposal(db: Session, assignment_id: UUID, *, visible_to: Actor) -> Proposal:
+    """One proposal, open or decided. Raises ``NotFound``."""
+    found = db.execute(
+        _rows(
+            Assignment.status,
+            Assignment.version,
+            Operator.four_eyes,
+            Booking.status.label("booking_status"),
+            Booking.payment_status,
+            Booking.class_type,
+            Booking.delivery_mode,
+            Booking.address,
+            Booking.prefers_language,
+            Booking.prefers_gender,
+            Assignment.decided_by_name,
+            Assignment.decided_at,
+            Assignment.reason,
+            Assignment.explanation,
+        ).where(Assignment.id == assignment_id, owned_by(Assignment.operator_id, visible_to))
+    ).one_or_none()
+    if found is None:
+        raise NotFound()
+    columns = len(ProposalRow.__slots__)
+    verdicts = tuple(Verdict.from_json(stored) for stored in found.explanation)
+    return Proposal(_read_row(found[:columns]), *found[columns:-1], _sessions(db, found.booking_id), verdicts)
+
+
+def next_open(db: Session, *, after: UUID, visible_to: Actor) -> UUID | None:
+    """The proposal to decide on after another: the next younger one, else the oldest; ``None`` when all are done.
+
+    Only those the actor may decide on.
+    """
+    here = (
+        select(Assignment.proposed_at, Assignment.id)
+        .where(Assignment.id == after, owned_by(Assignment.operator_id, visible_to))
+        .subquery()
+    )
+    place = tuple_(Assignment.proposed_at, Assignment.id)
+    return db.scalar(
+        select(Assignment.id)
+        .join(Operator, Operator.id == Assignment.operator_id)
+        .outerjoin(here, true())
+        .where(_waits_for(visible_to), Assignment.id != after)
+        .order_by(place < tuple_(here.c.proposed_at, here.c.id), Assignment.proposed_at, Assignment.id)
+        .limit(1)
+    )
+
+
+def waiting_count(db: Session, *, visible_to: Actor) -> int:
+    """How many open proposals wait for this very actor: one statement, none for a role that does not decide."""
+    if not visible_to.may(Permission.ASSIGNMENT_APPROVE):
+        return 0
+    waiting = select(func.count()).select_from(Assignment).join(Operator, Operator.id == Assignment.operator_id)
+    return db.scalar(waiting.where(_waits_for(visible_to))) or 0
+
+
+def _waits_for(actor: Actor) -> ColumnElement[bool]:
+    """Open, the actor's to see, and not their own proposal where four eyes are asked for (rule A5)."""
+    not_own = or_(~Operator.four_eyes, Assignment.proposed_by.is_(None), Assignment.proposed_by != actor.id)
+    return and_(owned_by(Assignment.operator_id, actor), Assignment.status == AssignmentStatus.PROPOSED, not_own)
+
+
+def _rows(*more: Any) -> Select[Any]:
+    """The columns of ``ProposalRow`` in its order, then ``more``."""
+    students = (
+        select(func.array_agg(aggregate_order_by(Student.name, Student.name, Student.id)))
+        .select_from(BookingStudent)
+        .join(Student, Student.id == BookingStudent.student_id)
+        .where(BookingStudent.booking_id == Booking.id)
+        .correlate(Booking)
+        .scalar_subquery()
+    )
+    first = (
+        select(func.min(CourseSession.starts_at))
+        .where(CourseSession.booking_id == Booking.id, CourseSession.number == 1)
+        .correlate(Booking)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            Assignment.id,
+            Assignment.booking_id,
+            Booking.reference,
+            Operator.name.label("operator"),
+            Course.name.label("course"),
+            students.label("students"),
+            Zone.name.label("zone"),
+            Assignment.trainer_id,
+            Trainer.name.label("trainer"),
+            Booking.total_sessions,
+            first.label("first_starts_at"),
+            Booking.time_zone,
+            Assignment.automatic,
+            Assignment.proposed_by,
+            Assignment.proposed_by_name,
+            Assignment.proposed_at,
+            Assignment.expires_at,
+            *more,
+        )
+        .join(Booking, Booking.id == Assignment.booking_id)
+        .join(Operator, Operator.id == Assignment.operator_id)
+        .join(Course, Course.id == Booking.course_id)
+        .join(Zone, Zone.id == Booking.zone_id)
+        .join(Trainer, Trainer.id == Assignment.trainer_id)
+    )
+
+
+def _read_row(row: Sequence[Any]) -> ProposalRow:
+    values = dict(zip(ProposalRow.__slots__, row, strict=True))
+    return ProposalRow(**values | {"students": tuple(values["students"] or ())})
+
+
+def _sessions(db: Session, booking_id: UUID) -> tuple[ProposedSession, ...]:
+    shown = (
+        select(
+            CourseSession.number,
+            CourseSession.date,
+            CourseSession.timeslot,
+            CourseSession.mode,
+            CourseSession.shifted,
+        )
+        .where(CourseSession.booking_id == booking_id, CourseSession.status != CourseSessionStatus.RESCHEDULED)
+        .order_by(CourseSession.starts_at)
+    )
+    return tuple(ProposedSession(*row) for row in db.execute(shown))

@@ -1,0 +1,43 @@
+"""Verdicts in the reader's language: the rules know codes and facts, pages need sentences."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from flask_babel import format_decimal
+from flask_babel import lazy_gettext as _l
+
+from webapp.assignments.rules import Preference, Reason
+from webapp.web.filters import clock_time, day
+from webapp.web.words import _
+
+_PREFERENCES: Final = {
+    Preference.LANGUAGE: _l("Speaks the language wished for"),
+    Preference.GENDER: _l("Gender as wished for"),
+    Preference.TAUGHT_BEFORE: _l("Taught the family before, as wished for"),
+    Preference.NAMED: _l("Asked for by name"),
+}
+
+
+def _moment(local: datetime) -> str:
+    return _("%(day)s at %(time)s", day=day(local.date()), time=clock_time(local.time()))
+
+
+def _km(km: float) -> str:
+    # To the metre: rounded further, "3.0 km away, limit 3 km" would contradict itself.
+    return str(format_decimal(km, "#,##0.###"))
+
+
+def reason_words(reason: Reason) -> str:
+    """Why a trainer cannot take the course: "Busy in 3 of 30 sessions, first Tue 12 Jan 2027 at 09:00".
+
+    A Jinja global. Moments are local to the booking's zone.
+    """
+    sentence, places = reason.sentence(moment=_moment, km=_km)
+    return _(sentence, **places)
+
+
+def preference_words(preference: Preference) -> str:
+    """Which of the family's wishes a trainer meets. A Jinja global."""
+    return str(_PREFERENCES[preference])
