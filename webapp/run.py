@@ -309,7 +309,7 @@ def run(env: Mapping[str, str]) -> None:
         parts.start("worker", "worker.py")
         parts.start("sweeper", "worker.py", "sweep")
         wait_until_ready(parts, wish.port)
-        print(f"\nZonedesk is ready at {address}\n\n{sign_ins.strip()}\n\nCtrl-C stops it.", flush=True)
+        print(f"\nZonedesk is ready at {address}\n\n{sign_ins.rstrip()}\n\nCtrl-C stops it.", flush=True)
         while True:
             _nobody_ended(parts, servers)
             time.sleep(0.5)
