@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from rq.timeouts import BaseTimeoutException
@@ -25,7 +25,14 @@ STUCK_AFTER: Final = timedelta(minutes=5)
 log = structlog.get_logger(__name__)
 
 
-def issue(ctx: JobContext, *, store: FileStore | None = None, renderer: CertificateRenderer | None = None) -> int:
+class Renderer(Protocol):
+    """Turns payloads into PDF files; raises ``RenderFailed`` for one that cannot be drawn."""
+
+    def render(self, payload: CertificatePayload) -> bytes:
+        """The file of one certificate."""
+
+
+def issue(ctx: JobContext, *, store: FileStore | None = None, renderer: Renderer | None = None) -> int:
     """Make what is due, at most ``BATCH`` certificates; returns how many it published, and rings again for the rest.
 
     Harmless at any time and in any number at once: a row is made by whoever holds its lease. ``store`` and
@@ -51,7 +58,7 @@ def _claim(ctx: JobContext) -> service.Claim | None:
         return service.claim_next(work, now=ctx.now(), lease_for=lease_for)
 
 
-def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: CertificateRenderer) -> bool:
+def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Renderer) -> bool:
     """Draw and keep the file outside any transaction, then publish; whatever goes wrong stays with this row."""
     try:
         content = renderer.render(CertificatePayload.from_json(claim.payload))

@@ -1,0 +1,138 @@
+"""Completed bookings, and what stands in for drawing and keeping files where a test is about something else."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from tests.make import NOW, Make
+from webapp.certificates import service
+from webapp.certificates.pdf import CertificatePayload, RenderFailed
+from webapp.clients.files import FileMissing
+from webapp.core.actor import SYSTEM, Actor
+from webapp.db.work import Database
+
+DONE = NOW + timedelta(days=60)
+"""When the courses of these tests are over."""
+PUBLIC_URL = "http://desk.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A booking all of whose sessions were taught, and its students in the order they were named."""
+
+    id: UUID
+    operator_id: UUID | None
+    student_ids: tuple[UUID, ...]
+
+
+def completed_booking(
+    make: Make,
+    database: Database,
+    *students: str,
+    sessions: int = 30,
+    operator_id: UUID | None = None,
+    absences: int = 0,
+    mark: str = "absent",
+) -> Completed:
+    """A booking written into its final state by SQL; the first student has ``absences`` marks."""
+    household = make.household(*(students or ("Meena Rao",)), operator_id=operator_id)
+    booking = make.booking(operator_id=operator_id, household=household, total_sessions=sessions)
+    with database.unit_of_work() as work:
+        ids = {"booking": booking.id, "now": DONE}
+        work.db.execute(
+            text("UPDATE course_sessions SET status = 'completed', completed_at = ends_at WHERE booking_id = :booking"),
+            ids,
+        )
+        work.db.execute(text("UPDATE bookings SET status = 'completed', completed_at = :now WHERE id = :booking"), ids)
+        work.db.execute(
+            text(
+                "INSERT INTO attendance (operator_id, booking_id, course_session_id, student_id, mark, marked_at)"
+                " SELECT operator_id, booking_id, id, :student, :mark, :now FROM course_sessions"
+                " WHERE booking_id = :booking AND number <= :absences"
+            ),
+            ids | {"student": household.student_ids[0], "mark": mark, "absences": absences},
+        )
+    return Completed(booking.id, operator_id, household.student_ids)
+
+
+def promise(
+    database: Database,
+    booking: Completed,
+    *,
+    now: datetime = DONE,
+    by: Actor = SYSTEM,
+    max_absences: int = 6,
+    draw: Callable[[int], str] | None = None,
+) -> tuple[UUID, ...]:
+    """Promise the booking's certificates in a transaction of its own."""
+    extra = {"draw": draw} if draw is not None else {}
+    with database.unit_of_work() as work:
+        return service.promise_for(
+            work, booking.id, by=by, now=now, max_absences=max_absences, public_url=PUBLIC_URL, **extra
+        )
+
+
+@dataclass
+class PlainRenderer:
+    """Draws nothing: the same payload gives the same bytes. Students named in ``faulty`` cannot be drawn."""
+
+    faulty: frozenset[str] = frozenset()
+    drawn: Counter[str] = field(default_factory=Counter)
+
+    def render(self, payload: CertificatePayload) -> bytes:
+        """The number and the name, as bytes."""
+        if payload.student_name in self.faulty:
+            raise RenderFailed(f"{payload.student_name} cannot be drawn")
+        self.drawn[payload.number] += 1
+        return f"%PDF {payload.number} {payload.student_name}".encode()
+
+
+@dataclass
+class Shelf:
+    """A file store in memory that refuses the first ``refusals`` files."""
+
+    refusals: int = 0
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, content: bytes, *, media_type: str) -> str:
+        """Keep the content."""
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError("no space left")
+        sha256 = hashlib.sha256(content).hexdigest()
+        self.files[sha256] = content
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """What was put."""
+        try:
+            return self.files[sha256]
+        except KeyError as error:
+            raise FileMissing(sha256) from error
+
+
+def rows(database: Database, sql: str, **values: object) -> list[tuple[object, ...]]:
+    """What a question of the test finds, asked in SQL that knows nothing of the code under test."""
+    with database.read_only() as db:
+        return [tuple(row) for row in db.execute(text(sql), values)]
+
+
+def states(database: Database) -> Counter[object]:
+    """How many certificates are in each state."""
+    return Counter(state for (state,) in rows(database, "SELECT state FROM certificates"))
+
+
+def until(met: Callable[[], bool], what: str, *, seconds: float = 40.0) -> None:
+    """Wait for another process. Fails after ``seconds`` and says what did not happen."""
+    ends = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < ends, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.05)
