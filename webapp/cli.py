@@ -20,6 +20,7 @@ from webapp.core.ids import COMPANY_ID
 from webapp.db.work import read_only, unit_of_work
 from webapp.demo.command import demo
 from webapp.operators import queries as operators
+from webapp.zones.commands import zones_group
 
 _PASSWORD_BYTES: Final = 15
 """Random bytes of a generated password: 120 bits, 20 characters."""
@@ -59,5 +60,7 @@ def register(app: Flask) -> None:
     """Give the app its commands."""
     # Accounts
     app.cli.add_command(user_group)
+    # Zones
+    app.cli.add_command(zones_group)
     # Demo
     app.cli.add_command(demo)
