@@ -41,7 +41,7 @@ from webapp.zones.rules import ZoneCommand
 KOLKATA = "Asia/Kolkata"
 HOME = Location(17.6868, 83.2185)
 """Where families live unless a test says otherwise."""
-PASSWORD = "correct horse battery staple"  # noqa: S105 - everybody's, in tests
+PASSWORD = "correct horse battery staple"
 EVERY_DAY = tuple(WorkingHours(weekday, time(7), time(21)) for weekday in range(7))
 
 
@@ -74,10 +74,19 @@ class Make:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._numbers = count(1)
+        self._places: dict[UUID, Location] = {COMPANY_ID: HOME}
+        self._zones: dict[tuple[UUID, Location], UUID] = {}
 
     def number(self) -> int:
         """A number no other row of this test has."""
         return next(self._numbers)
+
+    def place_of(self, operator_id: UUID | None) -> Location:
+        """Where an operator's families live: the company's at ``HOME``, each franchise's one degree further north."""
+        operator_id = operator_id or COMPANY_ID
+        if operator_id not in self._places:
+            self._places[operator_id] = Location(HOME.lat + len(self._places), HOME.lng)
+        return self._places[operator_id]
 
     def franchise(self, name: str | None = None, *, auto_approve: bool = False) -> UUID:
         """A franchise."""
@@ -135,11 +144,12 @@ class Make:
         *,
         operator_id: UUID | None = None,
         name: str | None = None,
-        center: Location = HOME,
+        center: Location | None = None,
         radius_km: float = 10.0,
         time_zone: str = KOLKATA,
     ) -> UUID:
-        """A circle, the company's unless a franchise is given."""
+        """A circle around the operator's place, the company's unless a franchise is given."""
+        center = center or self.place_of(operator_id)
         command = ZoneCommand(
             name=name or f"Zone {self.number()}",
             franchise_id=None if operator_id in (None, COMPANY_ID) else operator_id,
@@ -148,7 +158,9 @@ class Make:
             radius_km=radius_km,
         )
         with unit_of_work() as work:
-            return zones.create(work, command, by=SYSTEM, now=NOW)
+            zone_id = zones.create(work, command, by=SYSTEM, now=NOW)
+        self._zones.setdefault((operator_id or COMPANY_ID, center), zone_id)
+        return zone_id
 
     def trainer(
         self,
@@ -157,16 +169,17 @@ class Make:
         *,
         operator_id: UUID | None = None,
         name: str | None = None,
-        base: Location | None = HOME,
+        base: Location | None = None,
+        without_base: bool = False,
         gender: Gender | None = None,
         languages: tuple[Language, ...] = (Language.ENGLISH,),
         hours: tuple[WorkingHours, ...] = EVERY_DAY,
     ) -> UUID:
-        """A trainer, free every day from 07:00 to 21:00."""
+        """A trainer who lives at the operator's place, free every day from 07:00 to 21:00."""
         command = TrainerCommand(
             operator_id=operator_id or COMPANY_ID,
             name=name or f"Trainer {self.number()}",
-            base=base,
+            base=None if without_base else base or self.place_of(operator_id),
             gender=gender,
             languages=languages,
             course_ids=course_ids,
@@ -201,11 +214,13 @@ class Make:
         total_sessions: int = 10,
         start_date: date = date(2027, 1, 4),
         timeslot: time = time(16),
-        place: Location = HOME,
+        place: Location | None = None,
         now: datetime = NOW,
     ) -> PlacedBooking:
-        """A waitlisted booking. Zone, course and family are made unless given."""
-        zone_id = zone_id or self.zone(operator_id=operator_id, center=place)
+        """A waitlisted booking at the operator's place. Zone, course and family are made unless given."""
+        place = place or self.place_of(operator_id)
+        known = self._zones.get((operator_id or COMPANY_ID, place))
+        zone_id = zone_id or known or self.zone(operator_id=operator_id, center=place)
         household = household or self.household(operator_id=operator_id)
         students = household.student_ids
         by_count = {1: ClassType.ONE_ON_ONE, 2: ClassType.ONE_ON_TWO, 3: ClassType.ONE_ON_THREE}

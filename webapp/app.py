@@ -21,10 +21,12 @@ import webapp.tables  # noqa: F401 - every table is known before the first query
 from webapp import cli, logs
 from webapp.accounts import signin
 from webapp.audit.service import Origin, set_origin
-from webapp.config import Settings, load_settings
+from webapp.certificates.service import promise_for
+from webapp.config import Environment, Settings, load_settings
 from webapp.core import clock
 from webapp.db import work
 from webapp.db.base import Base
+from webapp.desk import beside
 from webapp.queue.doorbell import Doorbell
 from webapp.web import init_web
 from webapp.web.limits import init_limits
@@ -76,8 +78,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_limits(app, settings.redis_url)
     signin.init_sign_in(app, settings)
     app.before_request(_name_origin)
-    _react(app)
+    _react(app, settings)
     _open_rooms(app)
+    beside.register(app)
     cli.register(app)
     structlog.get_logger(__name__).debug("app.ready", environment=settings.environment.value)
     return app
@@ -87,7 +90,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     secure = settings.is_production
     app.config.update(
         SECRET_KEY=settings.secret_key,
-        TESTING=settings.environment.value == "test",
+        TESTING=settings.environment is Environment.TEST,
         PROPAGATE_EXCEPTIONS=False,
         MAX_CONTENT_LENGTH=MAX_BODY,
         PREFERRED_URL_SCHEME="https" if secure else "http",
@@ -142,15 +145,11 @@ def _name_origin() -> None:
     set_origin(Origin("web", g.get("request_id"), request.remote_addr))
 
 
-def _react(app: Flask) -> None:
+def _react(app: Flask, settings: Settings) -> None:
     """Hand higher rooms' reactions to lower rooms, which may not import them."""
-    if find_spec("webapp.certificates.service") is not None:
-        settings: Settings = app.extensions["settings"]
-        app.extensions["on_booking_completed"] = partial(
-            import_module("webapp.certificates.service").promise_for,
-            max_absences=settings.max_absences,
-            public_url=settings.public_url,
-        )
+    app.extensions["on_booking_completed"] = partial(
+        promise_for, max_absences=settings.max_absences, public_url=settings.public_url
+    )
 
 
 def _open_rooms(app: Flask) -> None:

@@ -33,11 +33,11 @@ user_group = AppGroup("user", help="Accounts of the people who sign in.")
 @click.option("--name", prompt=True, help="The person's name.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), prompt=True)
 @click.option("--operator", "operator_name", default=None, help="The franchise's name; the company when not given.")
-@click.option("--locale", default="en", show_default=True, help="Language of the pages: en, hi, te.")
+@click.option(
+    "--locale", type=click.Choice(["en", "hi", "te"]), default="en", show_default=True, help="Language of the pages."
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def create_user(
-    email: str, name: str, role: str, operator_name: str | None, locale: str, password_stdin: bool
-) -> None:
+def create_user(email: str, name: str, role: str, operator_name: str | None, locale: str, password_stdin: bool) -> None:
     """Give EMAIL an account. Without --password-stdin a strong password is made up and printed, once."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(_PASSWORD_BYTES)
     try:

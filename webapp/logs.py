@@ -19,11 +19,24 @@ from webapp.config import Environment, Settings
 
 REDACTED: Final = "[redacted]"
 
-_SECRET_PARTS: Final = ("password", "passwd", "token", "secret", "authorization", "cookie", "csrf", "phone", "email", "dsn")
+_SECRET_PARTS: Final = (
+    "password",
+    "passwd",
+    "token",
+    "secret",
+    "authorization",
+    "cookie",
+    "csrf",
+    "phone",
+    "email",
+    "dsn",
+)
 """A field whose name contains one of these never shows its value."""
 _SECRET_NAMES: Final = frozenset({"name", "address", "guardian", "student", "session", "form", "body"})
 """Nor does a field of exactly one of these names, or one that ends in it after an underscore."""
-_PASSWORD_IN_URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):(?P<password>[^\s@/]+)@", re.IGNORECASE)
+_PASSWORD_IN_URL: Final = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):(?P<password>[^\s@/]+)@", re.IGNORECASE
+)
 _ASSIGNED: Final = re.compile(
     r"(?P<key>\b[\w-]*(?:password|passwd|token|secret|authorization|cookie)[\w-]*[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&)}\]]+)",
     re.IGNORECASE,
@@ -81,6 +94,18 @@ def scrub(event: Any, _hint: Any) -> Any:
     return clean(event, depth=24)
 
 
+class _StandardError(logging.Handler):
+    """Writes to whatever standard error is at the moment of writing: test runners and supervisors exchange it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line; a stream that is gone loses the line, not the request."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
+
+
 def configure(settings: Settings) -> None:
     """Send structlog and the standard library's logging to standard error, in one format. May be called again."""
     shared: list[Processor] = [
@@ -116,11 +141,10 @@ def configure(settings: Settings) -> None:
             renderer,
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(formatter)
-    handler.set_name("zonedesk")
     root = logging.getLogger()
-    for old in [one for one in root.handlers if one.get_name() == "zonedesk"]:
+    for old in [one for one in root.handlers if isinstance(one, _StandardError)]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(settings.log_level.upper())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -20,10 +20,9 @@ from webapp.db.work import Database
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> Iterator[None]:
+def fresh_limits(redis_url: str) -> None:
     """Every test may fail five times of its own."""
     Redis.from_url(redis_url).flushdb()
-    yield
 
 
 def sign_in(client: DeskClient, email: str, password: str = PASSWORD, **more: str) -> tuple[int, str]:
@@ -46,7 +45,9 @@ def rows(db: Database) -> int:
 def told(db: Database) -> list[str]:
     """What the audit says about accounts after they were created."""
     with db.read_only() as session:
-        found = session.scalars(select(AuditEntry.what).where(AuditEntry.what.like("account.%")).order_by(AuditEntry.id))
+        found = session.scalars(
+            select(AuditEntry.what).where(AuditEntry.what.like("account.%")).order_by(AuditEntry.id)
+        )
         return [what for what in found if what != "account.created"]
 
 
@@ -95,9 +96,7 @@ def test_an_unknown_address_gets_the_same_page_as_a_wrong_password(client: DeskC
     assert _page_without_its_secrets(wrong.text) == _page_without_its_secrets(unknown.text)
 
 
-def test_an_unknown_address_costs_a_hash_too(
-    client: DeskClient, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_address_costs_a_hash_too(client: DeskClient, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     person = make.user()
     checked: list[str] = []
     real = __import__("flask_security").verify_password
@@ -167,9 +166,7 @@ def test_signing_in_again_ends_the_session_before(client: DeskClient, make: Make
     assert not is_signed_in(client)
 
 
-def test_three_idle_hours_end_a_sign_in(
-    client: DeskClient, make: Make, at: Callable[[datetime], None]
-) -> None:
+def test_three_idle_hours_end_a_sign_in(client: DeskClient, make: Make, at: Callable[[datetime], None]) -> None:
     client.sign_in(make.user())
     at(NOW + timedelta(hours=2, minutes=59))
     assert is_signed_in(client)

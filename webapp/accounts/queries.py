@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -48,7 +49,7 @@ class OpenSignIn:
     account: Account
 
 
-_ACCOUNT = (
+_ACCOUNT: tuple[Any, ...] = (
     User.id,
     User.operator_id,
     Operator.name,

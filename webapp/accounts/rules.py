@@ -63,11 +63,20 @@ def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> No
         raise Invalid("role-operator", "This role does not belong to that kind of operator.", field=field)
 
 
-def sign_in_ends_at(signed_in_at: datetime, seen_at: datetime) -> datetime:
+def sign_in_ends_at(
+    signed_in_at: datetime, seen_at: datetime, *, idle: timedelta = IDLE_LIMIT, absolute: timedelta = ABSOLUTE_LIMIT
+) -> datetime:
     """When a sign-in ends unless its browser asks for something again: idle or absolute limit, whichever is earlier."""
-    return min(seen_at + IDLE_LIMIT, signed_in_at + ABSOLUTE_LIMIT)
+    return min(seen_at + idle, signed_in_at + absolute)
 
 
-def has_ended(signed_in_at: datetime, seen_at: datetime, *, now: datetime) -> bool:
+def has_ended(
+    signed_in_at: datetime,
+    seen_at: datetime,
+    *,
+    now: datetime,
+    idle: timedelta = IDLE_LIMIT,
+    absolute: timedelta = ABSOLUTE_LIMIT,
+) -> bool:
     """Whether a sign-in is over at ``now``; all three are aware instants."""
-    return now >= sign_in_ends_at(signed_in_at, seen_at)
+    return now >= sign_in_ends_at(signed_in_at, seen_at, idle=idle, absolute=absolute)

@@ -1,0 +1,105 @@
+"""Settings: production refuses what development forgives."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from webapp.config import DEFAULT_SECRET, Environment, Settings, SettingsError, load_settings
+
+GOOD = {
+    "ZONEDESK_ENV": "production",
+    "DATABASE_URL": "postgresql+psycopg://app@db/zonedesk",
+    "REDIS_URL": "redis://queue/0",
+    "SECRET_KEY": "a" * 16 + "long-enough-and-our-own",
+}
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        for name in (field.upper(), f"{field.upper()}_FILE"):
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("ZONEDESK_ENV", raising=False)
+
+
+def boot(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> Settings:
+    """Settings of a sound production environment, with changes; ``None`` takes a variable away."""
+    for name, value in (GOOD | changes).items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def test_development_boots_on_nothing() -> None:
+    settings = load_settings()
+    assert settings.environment is Environment.DEVELOPMENT
+    assert settings.secret_key == DEFAULT_SECRET
+    assert not settings.is_production
+
+
+def test_sound_production_boots(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert boot(monkeypatch).is_production
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"DATABASE_URL": None}, "Production needs DATABASE_URL and REDIS_URL."),
+        ({"REDIS_URL": None}, "Production needs DATABASE_URL and REDIS_URL."),
+        ({"SECRET_KEY": None}, "Production needs a SECRET_KEY of its own"),
+        ({"SECRET_KEY": DEFAULT_SECRET}, "Production needs a SECRET_KEY of its own"),
+        ({"SECRET_KEY": "short"}, "Production needs a SECRET_KEY of its own"),
+        ({"ZONEDESK_NOW": "2027-01-04T09:00:00+05:30"}, "Production runs on the real clock"),
+    ],
+)
+def test_production_refuses_defaults(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        boot(monkeypatch, **changes)
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = tmp_path / "secret"
+    kept.write_text("s" * 40 + "\n")
+    monkeypatch.setenv("SECRET_KEY_FILE", str(kept))
+    assert boot(monkeypatch, SECRET_KEY=None).secret_key == "s" * 40
+
+
+def test_a_clock_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZONEDESK_NOW", "2027-01-04T09:00:00")
+    with pytest.raises(SettingsError, match="needs an offset"):
+        load_settings()
+
+
+def test_the_clock_starts_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZONEDESK_NOW", "2027-01-04T09:00:00+05:30")
+    assert load_settings().starts_at == datetime(2027, 1, 4, 3, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("name", "value"), [("HOLD_HOURS", "0"), ("MAX_ABSENCES", "31"), ("TRUSTED_PROXIES", "-1")])
+def test_numbers_out_of_range_name_their_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name.lower()):
+        load_settings()
+
+
+def test_migrations_run_as_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert boot(monkeypatch).owner_url == GOOD["DATABASE_URL"]
+    monkeypatch.setenv("DATABASE_OWNER_URL", "postgresql+psycopg://owner@db/zonedesk")
+    assert load_settings().owner_url.startswith("postgresql+psycopg://owner")
+
+
+def test_settings_cannot_change_under_way() -> None:
+    from pydantic import ValidationError
+
+    with pytest.raises(ValidationError):
+        load_settings().hold_hours = 1
+
+
+def test_nothing_of_the_environment_leaks_into_this_test() -> None:
+    assert "SECRET_KEY" not in os.environ
