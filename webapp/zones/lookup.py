@@ -65,18 +65,14 @@ ORDER BY found.distance_km, round(found.area_km2::numeric, 6), found.created_at,
 )
 
 _LOOKED_AT = 50
-_TURN = """
-SELECT * FROM (
-    SELECT z.id FROM zones z WHERE z.active ORDER BY z.bounds <-> point({lng}, :lat) LIMIT {limit}
-) AS turn"""
+_TURN = "(SELECT * FROM zones WHERE active ORDER BY bounds <-> point({lng}, :lat) LIMIT {limit})"
+_TURNS = " UNION ALL ".join(_TURN.format(lng=lng, limit=_LOOKED_AT) for lng in (":lng", ":lng - 360", ":lng + 360"))
 
 # The index finds the boxes nearest in degrees; great-circle distance then orders those few.
 _NEAREST = text(
     f"""
-WITH near AS (
-    {" UNION ".join(_TURN.format(lng=lng, limit=_LOOKED_AT) for lng in (":lng", ":lng - 360", ":lng + 360"))}
-), found AS MATERIALIZED (
-    SELECT z.*, {_DISTANCE} AS distance_km FROM zones z JOIN near USING (id)
+WITH found AS MATERIALIZED (
+    SELECT DISTINCT ON (z.id) z.*, {_DISTANCE} AS distance_km FROM ({_TURNS}) AS z ORDER BY z.id
 )
 SELECT {_COLUMNS}
 FROM found JOIN operators ON operators.id = found.operator_id
