@@ -1,0 +1,64 @@
+"""The desk's real processes on a committed database: the worker draws, the sweeper finds what was lost."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+
+from tests.jobs.builders import DONE, completed_booking, promise, rows, states, until
+from tests.jobs.conftest import OwnDesk
+from webapp.certificates import jobs
+from webapp.clients.files import store_from_url
+from webapp.db.job_context import JobContext
+from webapp.ops import queries, service
+from webapp.queue.worker import pulse
+
+MUCH_LATER = DONE.replace(hour=23)
+
+
+def waiting(desk: OwnDesk) -> int:
+    return pulse(desk.settings.redis_url, timeout=5).waiting
+
+
+def test_a_promise_outlives_a_flushed_queue_and_a_real_worker_keeps_it(desk: OwnDesk) -> None:
+    promise(desk.database, completed_booking(desk.make, desk.database, "మీనా రావు", "Arun"))
+    assert waiting(desk) == 1
+    desk.redis.flushdb()
+    assert waiting(desk) == 0, "the ring is lost; the row is not"
+
+    worker = desk.start()
+    until(lambda: pulse(desk.settings.redis_url, timeout=5).workers == 1, "the worker comes up")
+    assert states(desk.database) == Counter(pending=2)
+    assert jobs.ring_again(JobContext(desk.settings, desk.database, lambda: MUCH_LATER))
+    until(lambda: states(desk.database) == Counter(issued=2), "the certificates are issued")
+
+    store = store_from_url(desk.settings.certificate_store_url)
+    files = [store.get(str(sha256)) for (sha256,) in rows(desk.database, "SELECT pdf_sha256 FROM certificates")]
+    assert all(content.startswith(b"%PDF-") for content in files)
+    assert len(set(files)) == 2
+    assert rows(desk.database, "SELECT DISTINCT source FROM audit_entries WHERE what = 'certificate.issued'") == [
+        ("job",)
+    ]
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+    assert pulse(desk.settings.redis_url, timeout=5).workers == 0
+
+
+def test_a_sweeper_leads_rings_for_the_lost_and_hands_over_when_stopped(desk: OwnDesk) -> None:
+    promise(desk.database, completed_booking(desk.make, desk.database))
+    desk.redis.flushdb()
+
+    def is_led() -> bool:
+        with desk.database.read_only() as db:
+            return queries.is_led(db, service.SWEEPER)
+
+    sweeper = desk.start("sweep")
+    until(is_led, "the sweeper leads")
+    until(lambda: waiting(desk) > 0, "the sweeper rings")
+    sweeper.send_signal(signal.SIGTERM)
+    assert sweeper.wait(30) == 0
+    assert not is_led()
+
+
+def test_more_arguments_than_there_are_is_said_and_nothing_starts(desk: OwnDesk) -> None:
+    assert desk.start("sweep", "now").wait(30) == 2
