@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from flask_babel import lazy_gettext as _l
-from wtforms import RadioField
 
 from webapp.course_sessions.queries import SessionRow
 from webapp.course_sessions.rules import AttendanceMark
 from webapp.course_sessions.service import Outcome
-from webapp.web.forms import BaseForm
+from webapp.web.forms import BaseForm, ChoiceRadioField
 
-MARK_WORDS = (
+MARK_WORDS = [
     (AttendanceMark.PRESENT, _l("Present")),
     (AttendanceMark.ABSENT, _l("Absent")),
     (AttendanceMark.EXCUSED, _l("Excused")),
-)
+]
 
 
 class AttendanceForm(BaseForm):
     """The marks stand in fields named after the students, so the class is made per session by ``attendance_form``."""
 
-    outcome = RadioField(
+    outcome = ChoiceRadioField(
         _l("What became of it?"),
-        choices=[(Outcome.COMPLETED.value, _l("It took place")), (Outcome.MISSED.value, _l("It did not take place"))],
-        default=Outcome.COMPLETED.value,
+        coerce=Outcome,
+        choices=[(Outcome.COMPLETED, _l("It took place")), (Outcome.MISSED, _l("It did not take place"))],
+        default=Outcome.COMPLETED,
     )
 
     def to_outcome(self) -> Outcome:
@@ -48,10 +48,8 @@ def field_name(student_id: UUID) -> str:
 def attendance_form(session: SessionRow) -> AttendanceForm:
     """The form for one session: everybody present unless already marked otherwise."""
     fields = {
-        field_name(student.id): RadioField(
-            student.name,
-            choices=[(mark.value, word) for mark, word in MARK_WORDS],
-            default=(student.mark or AttendanceMark.PRESENT).value,
+        field_name(student.id): ChoiceRadioField(
+            student.name, coerce=AttendanceMark, choices=MARK_WORDS, default=student.mark or AttendanceMark.PRESENT
         )
         for student in session.students
     }

@@ -63,9 +63,7 @@ class SessionRow:
 
     def open_at(self, now: datetime) -> bool:
         """Whether attendance can be marked: it has begun, the trainer is approved, nobody has marked it yet."""
-        return (
-            self.status is CourseSessionStatus.SCHEDULED and self.starts_at <= now and self.booking_status in _TAUGHT
-        )
+        return self.status is CourseSessionStatus.SCHEDULED and self.starts_at <= now and self.booking_status in _TAUGHT
 
 
 def sessions_on(

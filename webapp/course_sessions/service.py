@@ -62,9 +62,7 @@ def mark(
     ``session-not-started``, ``session-move``, ``booking-not-taught``; ``Invalid`` ``marks-incomplete``.
     """
     booking_id = work.db.scalar(
-        select(CourseSession.booking_id).where(
-            CourseSession.id == session_id, owned_by(CourseSession.operator_id, by)
-        )
+        select(CourseSession.booking_id).where(CourseSession.id == session_id, owned_by(CourseSession.operator_id, by))
     )
     if booking_id is None:
         raise NotFound()

