@@ -29,6 +29,7 @@ from hypothesis import settings
 from sqlalchemy import make_url
 
 from webapp import embedded
+from webapp.embedded.place import stand_in
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = f"zonedesk_template_{os.getpid()}"
@@ -98,7 +99,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         if keeper.stdin:
             keeper.stdin.close()
         keeper.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+        for path in (folder, stand_in(folder / "var")):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _ask(folder: Path, question: str) -> Servers:

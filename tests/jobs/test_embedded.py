@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,17 +18,20 @@ from psycopg.errors import InsufficientPrivilege, InvalidPassword
 
 from tests.services import Servers
 from webapp import embedded
+from webapp.embedded.place import stand_in
 from webapp.embedded.processes import _processes_at
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    """A data folder that may be reached by the servers' user, as that of a clone outside a private home."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder.name.startswith("pytest-"):
-            folder.chmod(0o711)
-    tmp_path.chmod(0o711)
-    return tmp_path / "var"
+def data_dir() -> Iterator[Path]:
+    """A data folder that the servers' user can reach unless the whole temporary folder is private.
+
+    Not pytest's ``tmp_path``: any other run of pytest on this machine closes that to everybody else.
+    """
+    with tempfile.TemporaryDirectory(prefix="zonedesk-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder, "var")
+        shutil.rmtree(stand_in(Path(folder, "var")), ignore_errors=True)
 
 
 def connect(url: str) -> psycopg.Connection:

@@ -124,9 +124,14 @@ def _copied(binaries: Binaries, away: Path, user: ServerUser) -> Binaries:
     return Binaries(copies / binaries.postgres.relative_to(site), copies / binaries.valkey.relative_to(site))
 
 
+def stand_in(data_dir: Path) -> Path:
+    """Where the servers of ``data_dir`` live when their user cannot reach it; there only if that ever was so."""
+    return ELSEWHERE / f"zonedesk-{hashlib.sha256(bytes(data_dir.resolve())).hexdigest()[:20]}"
+
+
 def _folder_elsewhere(data_dir: Path, identity: str, user: ServerUser) -> Path:
     """The folder that stands in for ``data_dir``: a stable name, refused unless it is this user's alone."""
-    folder = ELSEWHERE / f"zonedesk-{hashlib.sha256(bytes(data_dir)).hexdigest()[:20]}"
+    folder = stand_in(data_dir)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         user.give(folder)
