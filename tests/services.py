@@ -64,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--durable", action="store_true", help="embedded servers sync to disk, as in `make run`")
 
 
-_KEEPERS = pytest.StashKey[tuple[subprocess.Popen[bytes], Path]]()
+_KEEPER = pytest.StashKey[subprocess.Popen[bytes]]()
 _FOLDER = pytest.StashKey[Path]()
 
 
@@ -83,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     command = [sys.executable, "-m", "tests.services", str(folder), *options]
     keeper = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True)
     config.stash[_FOLDER] = folder
-    config.stash[_KEEPERS] = (keeper, folder)
+    config.stash[_KEEPER] = keeper
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -93,14 +93,12 @@ def pytest_configure_node(node: object) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The run is over: the keeper sees its input close, stops the servers and goes."""
-    if _KEEPERS in config.stash:
-        keeper, folder = config.stash[_KEEPERS]
+    """The run is over: the keeper sees its input close, stops the servers, clears up and goes."""
+    if _KEEPER in config.stash:
+        keeper = config.stash[_KEEPER]
         if keeper.stdin:
             keeper.stdin.close()
         keeper.wait(60)
-        for path in (folder, stand_in(folder / "var")):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _ask(folder: Path, question: str) -> Servers:
@@ -243,4 +241,9 @@ class Keeper:
 
 
 if __name__ == "__main__":
-    Keeper(Path(sys.argv[1]), durable="--durable" in sys.argv).serve()
+    folder = Path(sys.argv[1])
+    try:
+        Keeper(folder, durable="--durable" in sys.argv).serve()
+    finally:
+        for path in (folder, stand_in(folder / "var")):
+            shutil.rmtree(path, ignore_errors=True)
