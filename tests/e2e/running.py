@@ -1,0 +1,117 @@
+"""A desk as people meet it: gunicorn, the RQ worker and the sweeper as processes, on a database of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import make_url
+
+from tests.make import Make
+from tests.services import Servers
+from tests.web.client import NOW, engine_of
+from webapp import embedded
+from webapp.app import create_app
+from webapp.config import load_settings
+from webapp.db import work as work_module
+from webapp.run import Parts, wait_until_ready
+
+_numbers = count()
+
+
+class RunningDesk:
+    """The processes, where they listen, and builders for what is on the desk before anybody looks."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self._folder = folder
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._env = os.environ | {
+            "ZONEDESK_ENV": "development",
+            "DATABASE_URL": servers.database_url,
+            "DATABASE_OWNER_URL": servers.owner_url,
+            "REDIS_URL": servers.redis_url,
+            "DATA_DIR": str(folder),
+            "PUBLIC_URL": self.url,
+            "SECRET_KEY": "only-for-tests-in-a-browser-0123456789",
+            "SIGN_IN_RATE": "1000 per minute",
+        }
+        self._parts: Parts | None = None
+        self._read: dict[Path, int] = {}
+        self.app: Flask = create_app(
+            load_settings(
+                ZONEDESK_ENV="test",
+                database_url=servers.database_url,
+                redis_url=servers.redis_url,
+                data_dir=folder,
+                log_level="WARNING",
+            )
+        )
+        self.database = work_module.database()
+        """The desk's database, for setting scenes: what is done there is committed."""
+        self.make = Make(self.app)
+
+    def start(self, now: datetime = NOW) -> None:
+        """Start everything with the clock at ``now`` and return when ``/readyz`` says so."""
+        self.stop()
+        parts = self._parts = Parts(self._env | {"ZONEDESK_NOW": now.isoformat()}, self._folder)
+        web = ("-w", "1", "--threads", "4", "-b", f"127.0.0.1:{self.port}", "--no-control-socket")
+        parts.start("web", "-m", "gunicorn", *web, "webapp.app:create_app()")
+        parts.start("worker", "worker.py")
+        parts.start("sweeper", "worker.py", "sweep")
+        wait_until_ready(parts, self.port)
+
+    def stop(self) -> None:
+        """End what was started, and nothing else."""
+        if self._parts is not None:
+            self._parts.stop()
+            self._parts = None
+
+    def new_errors(self) -> list[str]:
+        """Errors the web server, the worker and the sweeper have logged since the last question."""
+        found = []
+        for log in sorted(self._folder.glob("*.log")):
+            lines = log.read_text("utf-8").splitlines()
+            found += [line for line in lines[self._read.get(log, 0) :] if _level(line) in ("error", "critical")]
+            self._read[log] = len(lines)
+        return found
+
+
+def _level(line: str) -> str:
+    try:
+        said: Any = json.loads(line)
+    except ValueError:
+        return ""
+    return str(said.get("level", "")) if isinstance(said, dict) else ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_desk(servers: Servers, folder: Path) -> Iterator[RunningDesk]:
+    """A desk on a fresh copy of the migrated database, running at ``NOW``; gone afterwards."""
+    name = f"{servers.template}_e2e_{os.getpid()}_{next(_numbers)}"
+    owner = make_url(servers.owner_url).username or ""
+    embedded.create_database(servers.admin_url, name, owner=owner, template=servers.template)
+    try:
+        desk = RunningDesk(servers.on_database(name), folder)
+        try:
+            desk.start()
+            yield desk
+        finally:
+            desk.stop()
+            engine_of(desk.app).dispose()
+    finally:
+        embedded.drop_database(servers.admin_url, name)
