@@ -12,7 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from tests.make import NOW, Make
+from tests.make import Make
+from tests.web.client import NOW
 from webapp.certificates import service
 from webapp.certificates.pdf import CertificatePayload, RenderFailed
 from webapp.clients.files import FileMissing

@@ -20,7 +20,7 @@ from tests.jobs.builders import DONE, PlainRenderer, Shelf
 from tests.make import Make
 from tests.services import ROOT, Servers
 from webapp import embedded
-from webapp.config import Settings
+from webapp.config import Settings, load_settings
 from webapp.db import work as work_module
 from webapp.db.job_context import JobContext
 from webapp.db.work import Database, connect
@@ -68,6 +68,11 @@ class OwnDesk:
     start: Callable[..., subprocess.Popen[bytes]]
 
     @property
+    def log(self) -> str:
+        """What the processes have logged so far."""
+        return (self.settings.data_dir / "log").read_text("utf-8")
+
+    @property
     def ctx(self) -> JobContext:
         """A context whose clock stands at ``DONE``."""
         return JobContext(self.settings, self.database, lambda: DONE)
@@ -80,7 +85,7 @@ def desk(servers: Servers, app: Flask, own_redis: Redis, at: object, tmp_path: P
     owner = make_url(servers.owner_url).username or ""
     embedded.create_database(servers.admin_url, name, owner=owner, template=servers.template)
     mine = servers.on_database(name)
-    settings = Settings(
+    settings = load_settings(
         ZONEDESK_ENV="test",
         database_url=mine.database_url,
         redis_url=mine.redis_url,
@@ -93,7 +98,7 @@ def desk(servers: Servers, app: Flask, own_redis: Redis, at: object, tmp_path: P
     work_module.bind(database)
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
+    def start(*arguments: str, **changed: str) -> subprocess.Popen[bytes]:
         env = {
             **os.environ,
             "ZONEDESK_ENV": "test",
@@ -101,8 +106,10 @@ def desk(servers: Servers, app: Flask, own_redis: Redis, at: object, tmp_path: P
             "DATABASE_URL": mine.database_url,
             "REDIS_URL": mine.redis_url,
             "DATA_DIR": str(tmp_path),
+            **changed,
         }
-        process = subprocess.Popen([sys.executable, "worker.py", *arguments], cwd=ROOT, env=env)
+        with (tmp_path / "log").open("ab") as log:
+            process = subprocess.Popen([sys.executable, "worker.py", *arguments], cwd=ROOT, env=env, stderr=log)
         started.append(process)
         return process
 

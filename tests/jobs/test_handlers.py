@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tests.jobs.builders import rows
-from tests.make import NOW, Make
+from tests.make import Make
+from tests.web.client import NOW
 from webapp import jobs
 from webapp.accounts import service as accounts
 from webapp.accounts.queries import account

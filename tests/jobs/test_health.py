@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -51,7 +52,8 @@ def dead_engine() -> Iterator[Engine]:
 
 
 def with_worker(redis_url: str) -> None:
-    worker.make_worker(redis_url).register_birth()
+    born: Any = worker.make_worker(redis_url)
+    born.register_birth()
 
 
 def with_sweeper(db: Database) -> None:

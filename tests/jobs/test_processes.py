@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
-from tests.jobs.builders import DONE, completed_booking, promise, rows, states, until
+from tests.jobs.builders import DONE, PlainRenderer, Shelf, completed_booking, promise, rows, states, until
 from tests.jobs.conftest import OwnDesk
 from webapp.certificates import jobs
 from webapp.clients.files import store_from_url
@@ -60,5 +62,38 @@ def test_a_sweeper_leads_rings_for_the_lost_and_hands_over_when_stopped(desk: Ow
     assert not is_led()
 
 
+def test_four_jobs_at_once_share_the_work_and_make_nothing_twice(desk: OwnDesk) -> None:
+    for number in range(5):
+        promise(desk.database, completed_booking(desk.make, desk.database, f"A {number}", f"B {number}", f"C {number}"))
+    together, renderer, shelf = Barrier(4), PlainRenderer(), Shelf()
+
+    def job(_number: int) -> int:
+        together.wait(30)
+        return jobs.issue(desk.ctx, store=shelf, renderer=renderer)
+
+    with ThreadPoolExecutor(4) as crowd:
+        assert sum(crowd.map(job, range(4))) == 15
+    assert states(desk.database) == Counter(issued=15)
+    assert sorted(renderer.drawn.values()) == [1] * 15
+    audited = "SELECT count(DISTINCT subject_id), count(*) FROM audit_entries WHERE what = 'certificate.issued'"
+    assert rows(desk.database, audited) == [(15, 15)]
+
+
+def test_a_worker_waits_for_a_redis_that_is_away_and_still_stops_when_asked(desk: OwnDesk) -> None:
+    worker = desk.start(REDIS_URL="redis://127.0.0.1:1/0")
+    until(lambda: desk.log.count("worker.redis_away") >= 2, "the worker tries again")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+
+
+def test_a_sweeper_waits_for_a_database_that_is_away_and_still_stops_when_asked(desk: OwnDesk) -> None:
+    sweeper = desk.start("sweep", DATABASE_URL="postgresql+psycopg://nobody:very-secret@127.0.0.1:1/nothing")
+    until(lambda: desk.log.count("sweeper.waits") >= 2, "the sweeper tries again")
+    sweeper.send_signal(signal.SIGTERM)
+    assert sweeper.wait(30) == 0
+    assert "very-secret" not in desk.log
+
+
 def test_more_arguments_than_there_are_is_said_and_nothing_starts(desk: OwnDesk) -> None:
     assert desk.start("sweep", "now").wait(30) == 2
+    assert "python worker.py sweep" in desk.log

@@ -7,6 +7,7 @@ import socket
 import time
 import zlib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from redis import Redis, RedisError
@@ -83,7 +84,7 @@ def test_the_worker_listens_on_the_queue_the_doorbell_rings(own_redis: Redis, re
 
 def test_a_worker_shows_with_every_sign_of_life_even_after_a_flush(own_redis: Redis, redis_url: str) -> None:
     assert worker.pulse(redis_url, timeout=1).workers == 0
-    made = worker.make_worker(redis_url)
+    made: Any = worker.make_worker(redis_url)
     made.register_birth()
     assert worker.pulse(redis_url, timeout=1).workers == 1
     own_redis.flushdb()
@@ -95,7 +96,7 @@ def test_a_worker_shows_with_every_sign_of_life_even_after_a_flush(own_redis: Re
 
 
 def test_a_worker_that_went_silent_does_not_count(own_redis: Redis, redis_url: str) -> None:
-    made = worker.make_worker(redis_url)
+    made: Any = worker.make_worker(redis_url)
     made.register_birth()
     own_redis.hset(made.key, "last_heartbeat", "2020-01-01T00:00:00.000000Z")
     assert worker.pulse(redis_url, timeout=1).workers == 0
