@@ -15,6 +15,7 @@ from flask import Flask, g, request
 from flask_babel import Babel
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from sentry_sdk.integrations.logging import LoggingIntegration
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import webapp.tables  # noqa: F401 - every table is known before the first query
@@ -106,7 +107,6 @@ def _configure(app: Flask, settings: Settings) -> None:
         SQLALCHEMY_ENGINE_OPTIONS=work.engine_options(),
         BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "translations"),
     )
-    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.strict_slashes = False
 
 
@@ -115,11 +115,11 @@ def _report_errors(settings: Settings) -> None:
         sentry_sdk.init(
             dsn=settings.sentry_dsn,
             environment=settings.environment.value,
-            send_default_pii=False,
-            max_request_body_size="never",
-            include_local_variables=False,
+            data_collection=logs.REPORTED,
             traces_sample_rate=0.0,
             before_send=logs.scrub,
+            # A failure is reported by Flask's signal, once; log lines are not reports, and stay here.
+            integrations=[LoggingIntegration(level=None, event_level=None)],
         )
 
 

@@ -33,16 +33,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
 
     environment: Environment = Field(Environment.DEVELOPMENT, validation_alias="ZONEDESK_ENV")
-    database_url: str = "postgresql+psycopg://zonedesk_app@127.0.0.1/zonedesk"
-    database_owner_url: str | None = None
+    database_url: str = Field("postgresql+psycopg://zonedesk_app@127.0.0.1/zonedesk", repr=False)
+    database_owner_url: str | None = Field(None, repr=False)
     """The login that owns the tables and migrates; ``database_url`` when not set."""
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    secret_key: str = DEFAULT_SECRET
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
+    secret_key: str = Field(DEFAULT_SECRET, repr=False)
     data_dir: Path = Path("var")
     public_url: str = "http://127.0.0.1:8000"
     certificate_store: str | None = None
     """``file://…``; ``<data_dir>/certificates`` when not set."""
-    sentry_dsn: str | None = None
+    sentry_dsn: str | None = Field(None, repr=False)
     zonedesk_now: datetime | None = None
     """Sets the clock for demo and tests (ISO 8601 with offset); refused in production."""
     log_level: str = "INFO"

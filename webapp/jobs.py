@@ -118,8 +118,7 @@ def report_errors(settings: Settings) -> None:
         sentry_sdk.init(
             dsn=settings.sentry_dsn,
             environment=settings.environment.value,
-            send_default_pii=False,
-            include_local_variables=False,
+            data_collection=logs.REPORTED,
             default_integrations=False,
             traces_sample_rate=0.0,
             before_send=logs.scrub,

@@ -43,6 +43,22 @@ _ASSIGNED: Final = re.compile(
 )
 _EMAIL: Final = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.[^\s@<>\"'(),;:.]+")
 _DEPTH: Final = 6
+_OF_EVENTS: Final = frozenset(
+    {"breadcrumbs", "exception", "extra", "logentry", "message", "request", "tags", "threads", "user"}
+)
+"""The parts of a Sentry event that our code or a request filled."""
+
+REPORTED: Final[Any] = {
+    "user_info": False,
+    "cookies": {"mode": "off"},
+    "http_headers": {"request": {"mode": "allowlist", "terms": ["accept", "content-type", "hx-request", "user-agent"]}},
+    "http_bodies": [],
+    "url_query_params": {"mode": "off"},
+    "database_query_data": False,
+    "queues": False,
+    "stack_frame_variables": False,
+}
+"""What Sentry may collect of a request or job: its ``data_collection`` option. Nothing that a family said."""
 
 
 def is_private(name: str) -> bool:
@@ -90,8 +106,11 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def scrub(event: Any, _hint: Any) -> Any:
-    """Clean an event before it goes to Sentry: request bodies, headers, local variables and messages."""
-    return clean(event, depth=24)
+    """Clean an event before it goes to Sentry: request, user, breadcrumbs, messages and what code left beside them.
+
+    The rest (versions of the machine, Sentry's own names) stays as it is, or events could not be grouped.
+    """
+    return {key: clean(part, depth=24) if key in _OF_EVENTS else part for key, part in event.items()}
 
 
 class _StandardError(logging.Handler):

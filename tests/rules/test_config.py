@@ -94,6 +94,13 @@ def test_migrations_run_as_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().owner_url.startswith("postgresql+psycopg://owner")
 
 
+def test_no_secret_shows_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = boot(monkeypatch, SENTRY_DSN="https://dsn-key@sentry/1", DATABASE_URL="postgresql://app:db-word@db/z")
+    shown = f"{settings!r} {settings}"
+    assert "production" in shown
+    assert not [secret for secret in (GOOD["SECRET_KEY"], "dsn-key", "db-word", "redis://") if secret in shown]
+
+
 def test_settings_cannot_change_under_way() -> None:
     from pydantic import ValidationError
 

@@ -8,13 +8,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sentry_sdk
 import structlog
 from flask import Flask
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.transport import Transport
 
 from tests.make import PASSWORD, Make
-from tests.web.client import DeskClient
+from tests.web.client import NOW, DeskClient
 from webapp import logs
-from webapp.config import load_settings
+from webapp.app import create_app
+from webapp.config import Settings, load_settings
+from webapp.core import clock
+from webapp.db.work import Database, bind
+from webapp.web.access import public
 
 SECRET = "hunter2-and-more"
 Lines = Callable[[], list[dict[str, Any]]]
@@ -125,6 +132,54 @@ def test_what_goes_to_sentry_is_clean() -> None:
     assert sent["user"]["id"] == "01a2"
 
 
-def test_sentry_keeps_the_names_it_needs(app: Flask) -> None:
-    event = {"contexts": {"runtime": {"name": "CPython", "version": "3.11"}}, "logger": "http", "level": "error"}
-    assert logs.scrub(event, {})["level"] == "error"
+def test_sentry_keeps_the_names_it_needs() -> None:
+    event = {"contexts": {"runtime": {"name": "CPython", "version": "3.11"}}, "server_name": "web-1", "level": "error"}
+    assert logs.scrub(event, {}) == event
+
+
+class Kept(Transport):
+    """Keeps what would go to Sentry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[dict[str, Any]] = []
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        """Keep the events of an envelope."""
+        self.events += [item.payload.json for item in envelope.items if item.type == "event" and item.payload.json]
+
+
+@pytest.fixture
+def sentry(settings: Settings, db: Database) -> Iterator[tuple[Flask, Kept]]:
+    """An application that reports to Sentry, and what it reports."""
+    outside = sentry_sdk.get_global_scope().client
+    app = create_app(settings.model_copy(update={"sentry_dsn": "http://key@127.0.0.1:9/1"}))
+    bind(db)
+    clock.freeze(NOW)
+    kept = Kept()
+    client = sentry_sdk.get_client()
+    previous, client.transport = client.transport, kept
+    if previous is not None:
+        previous.kill()
+    yield app, kept
+    client.close()
+    sentry_sdk.get_global_scope().set_client(outside)
+    with app.app_context():
+        app.extensions["sqlalchemy"].engine.dispose()
+
+
+def test_a_failure_is_shown_without_details_and_reported_once(sentry: tuple[Flask, Kept]) -> None:
+    app, kept = sentry
+
+    def fail() -> str:
+        said_by_a_family = SECRET
+        raise RuntimeError(f"password={said_by_a_family}")
+
+    app.add_url_rule("/fails", view_func=public(fail))
+    answer = app.test_client().get("/fails", headers={"Cookie": f"other={SECRET}"})
+    assert answer.status_code == 500
+    assert "RuntimeError" not in answer.text
+    assert SECRET not in answer.text
+    (event,) = kept.events
+    assert event["exception"]["values"][-1]["type"] == "RuntimeError"
+    assert SECRET not in json.dumps(event)
