@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DEFAULT_SECRET = "development-only-secret-key-never-for-production"
+DEFAULT_SECRET = "development-only-secret-key-never-for-production"  # noqa: S105 - production refuses it
 MINIMUM_SECRET = 32
 
 
