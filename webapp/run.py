@@ -31,7 +31,7 @@ from webapp import embedded
 from webapp.embedded.processes import end_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_SECONDS = 12.0
 """How long the parts may take to end what they are doing before they are killed."""
