@@ -1,0 +1,1 @@
+"""What the pages that read several rooms ask of the database."""

@@ -1,0 +1,365 @@
+"""One booking whole: its facts, sessions, proposals, certificates and history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Session
+
+from webapp.assignments.models import Assignment
+from webapp.assignments.rules import AssignmentStatus, Verdict
+from webapp.audit.queries import Happened, history
+from webapp.bookings.models import Booking, BookingStudent, CourseSession
+from webapp.bookings.rules import (
+    BookingStatus,
+    ClassType,
+    CourseSessionStatus,
+    DeliveryMode,
+    PaymentStatus,
+    SessionMode,
+)
+from webapp.certificates.models import Certificate
+from webapp.certificates.rules import CertificateState
+from webapp.core.actor import Actor
+from webapp.core.errors import NotFound
+from webapp.core.geo import Location
+from webapp.course_sessions.models import Attendance
+from webapp.course_sessions.rules import AttendanceMark
+from webapp.courses.models import Course
+from webapp.db.tenancy import owned_by
+from webapp.households.models import Guardian, Student
+from webapp.operators.models import Operator
+from webapp.trainers.models import Trainer
+from webapp.zones.models import Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a name."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A guardian to call."""
+
+    name: str
+    phone: str
+    language: str
+    consents: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BookingDetail:
+    """A booking's facts. ``start_date`` and ``timeslot`` are local to ``time_zone``."""
+
+    id: UUID
+    operator_id: UUID
+    operator_name: str
+    reference: str
+    status: BookingStatus
+    payment_status: PaymentStatus
+    version: int
+    zone_id: UUID
+    zone: str
+    course_id: UUID
+    course: str
+    household_id: UUID
+    class_type: ClassType
+    delivery_mode: DeliveryMode
+    total_sessions: int
+    start_date: date
+    timeslot: time
+    time_zone: str
+    address: str
+    place: Location
+    prefers_language: str | None
+    prefers_gender: str | None
+    closed_reason: str | None
+    created_at: datetime
+    completed_at: datetime | None
+    guardians: tuple[Contact, ...]
+    students: tuple[Person, ...]
+
+    @property
+    def family(self) -> str:
+        """What the family is called."""
+        return self.guardians[0].name if self.guardians else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOfBooking:
+    """A session in the strip and the table; ``clock`` is the local start after any clock change."""
+
+    id: UUID
+    number: int
+    date: date
+    clock: time
+    starts_at: datetime
+    mode: SessionMode
+    shifted: bool
+    status: CourseSessionStatus
+    trainer: str | None
+    marks: tuple[tuple[AttendanceMark, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One assignment of the booking and what became of it."""
+
+    id: UUID
+    trainer_id: UUID
+    trainer: str
+    status: AssignmentStatus
+    automatic: bool
+    proposed_by: UUID | None
+    proposed_by_name: str
+    proposed_at: datetime
+    expires_at: datetime
+    decided_by_name: str | None
+    decided_at: datetime | None
+    reason: str | None
+    version: int
+    verdicts: tuple[Verdict, ...]
+    """The stored explanation (rule T11); only the newest proposal brings it along."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateOfBooking:
+    """A certificate of one of the students."""
+
+    id: UUID
+    number: str
+    student: str
+    state: CertificateState
+
+
+@dataclass(frozen=True, slots=True)
+class BookingPage:
+    """Everything the page of a booking shows."""
+
+    booking: BookingDetail
+    sessions: tuple[SessionOfBooking, ...]
+    proposals: tuple[Proposal, ...]
+    certificates: tuple[CertificateOfBooking, ...]
+    happened: tuple[Happened, ...]
+    me: UUID | None
+
+    @property
+    def live(self) -> Proposal | None:
+        """The proposal that is open or approved."""
+        alive = (AssignmentStatus.PROPOSED, AssignmentStatus.APPROVED)
+        return next((proposal for proposal in self.proposals if proposal.status in alive), None)
+
+    @property
+    def last(self) -> Proposal | None:
+        """The newest proposal, alive or not."""
+        return self.proposals[0] if self.proposals else None
+
+    @property
+    def done(self) -> int:
+        """How many sessions are completed."""
+        return sum(session.status is CourseSessionStatus.COMPLETED for session in self.sessions)
+
+    @property
+    def planned(self) -> int:
+        """How many sessions are still to be taught."""
+        return sum(session.status is CourseSessionStatus.SCHEDULED for session in self.sessions)
+
+    def trainer_of(self, subject_id: UUID) -> str:
+        """The trainer of one of the proposals; nothing for the id of something else."""
+        return next((proposal.trainer for proposal in self.proposals if proposal.id == subject_id), "")
+
+    def number_of(self, subject_id: UUID) -> int | None:
+        """The number of one of the sessions; ``None`` for the id of something else."""
+        return next((session.number for session in self.sessions if session.id == subject_id), None)
+
+    @property
+    def next_session(self) -> SessionOfBooking | None:
+        """The earliest session still to be taught."""
+        open_ = (s for s in self.sessions if s.status is CourseSessionStatus.SCHEDULED)
+        return min(open_, key=lambda s: s.starts_at, default=None)
+
+
+def booking_detail(db: Session, booking_id: UUID, *, visible_to: Actor) -> BookingDetail:
+    """A booking's facts. Raises ``NotFound``, also for another operator's (rule E2). One statement."""
+    row = db.execute(
+        select(
+            Booking,
+            Operator.name.label("operator_name"),
+            Zone.name.label("zone"),
+            Course.name.label("course"),
+            _guardians().label("guardians"),
+            _students().label("students"),
+        )
+        .join(Operator, Operator.id == Booking.operator_id)
+        .join(Zone, Zone.id == Booking.zone_id)
+        .join(Course, Course.id == Booking.course_id)
+        .where(Booking.id == booking_id, owned_by(Booking.operator_id, visible_to))
+    ).one_or_none()
+    if row is None:
+        raise NotFound()
+    found: Booking = row[0]
+    return BookingDetail(
+        id=found.id,
+        operator_id=found.operator_id,
+        operator_name=row.operator_name,
+        reference=found.reference,
+        status=found.status,
+        payment_status=found.payment_status,
+        version=found.version,
+        zone_id=found.zone_id,
+        zone=row.zone,
+        course_id=found.course_id,
+        course=row.course,
+        household_id=found.household_id,
+        class_type=found.class_type,
+        delivery_mode=found.delivery_mode,
+        total_sessions=found.total_sessions,
+        start_date=found.start_date,
+        timeslot=found.timeslot,
+        time_zone=found.time_zone,
+        address=found.address,
+        place=Location(found.lat, found.lng),
+        prefers_language=found.prefers_language,
+        prefers_gender=found.prefers_gender,
+        closed_reason=found.closed_reason,
+        created_at=found.created_at,
+        completed_at=found.completed_at,
+        guardians=tuple(Contact(*guardian) for guardian in row.guardians or ()),
+        students=tuple(Person(UUID(id_), name) for id_, name in row.students or ()),
+    )
+
+
+def booking_page(db: Session, booking_id: UUID, *, visible_to: Actor) -> BookingPage:
+    """Everything about one booking, in five statements. Raises ``NotFound``."""
+    booking = booking_detail(db, booking_id, visible_to=visible_to)
+    sessions = _sessions(db, booking)
+    proposals = _proposals(db, booking_id)
+    about = [booking_id, *(proposal.id for proposal in proposals), *(session.id for session in sessions)]
+    return BookingPage(
+        booking=booking,
+        sessions=sessions,
+        proposals=proposals,
+        certificates=_certificates(db, booking_id),
+        happened=history(db, about, visible_to=visible_to),
+        me=visible_to.id,
+    )
+
+
+def _guardians() -> ColumnElement[Any]:
+    facts = func.json_build_array(Guardian.name, Guardian.phone, Guardian.language, Guardian.consent_to_messages)
+    return (
+        select(func.json_agg(aggregate_order_by(facts, Guardian.id)))
+        .where(Guardian.household_id == Booking.household_id)
+        .correlate(Booking)
+        .scalar_subquery()
+    )
+
+
+def _students() -> ColumnElement[Any]:
+    facts = func.json_build_array(Student.id, Student.name)
+    return (
+        select(func.json_agg(aggregate_order_by(facts, Student.id)))
+        .join(BookingStudent, BookingStudent.student_id == Student.id)
+        .where(BookingStudent.booking_id == Booking.id)
+        .correlate(Booking)
+        .scalar_subquery()
+    )
+
+
+def _sessions(db: Session, booking: BookingDetail) -> tuple[SessionOfBooking, ...]:
+    """The sessions in order, without those a successor took the place of."""
+    counted = (
+        select(Attendance.mark, func.count().label("times"))
+        .where(Attendance.course_session_id == CourseSession.id)
+        .group_by(Attendance.mark)
+        .correlate(CourseSession)
+        .subquery()
+    )
+    marks = select(func.json_object_agg(counted.c.mark, counted.c.times)).scalar_subquery()
+    rows = db.execute(
+        select(CourseSession, Trainer.name, marks)
+        .outerjoin(Trainer, Trainer.id == CourseSession.taught_by)
+        .where(
+            CourseSession.booking_id == booking.id,
+            CourseSession.operator_id == booking.operator_id,
+            CourseSession.status != CourseSessionStatus.RESCHEDULED,
+        )
+        .order_by(CourseSession.number)
+    )
+    zone = ZoneInfo(booking.time_zone)
+    return tuple(
+        SessionOfBooking(
+            id=session.id,
+            number=session.number,
+            date=session.date,
+            clock=session.starts_at.astimezone(zone).time(),
+            starts_at=session.starts_at,
+            mode=session.mode,
+            shifted=session.shifted,
+            status=session.status,
+            trainer=trainer,
+            marks=tuple((mark, found[mark.value]) for mark in AttendanceMark if mark.value in (found or {})),
+        )
+        for session, trainer, found in rows
+    )
+
+
+def _proposals(db: Session, booking_id: UUID) -> tuple[Proposal, ...]:
+    """The booking's assignments, newest first; only the newest brings its explanation."""
+    newest = (
+        select(Assignment.id)
+        .where(Assignment.booking_id == booking_id)
+        .order_by(Assignment.proposed_at.desc(), Assignment.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = db.execute(
+        select(
+            Assignment.id,
+            Assignment.trainer_id,
+            Trainer.name,
+            Assignment.status,
+            Assignment.automatic,
+            Assignment.proposed_by,
+            Assignment.proposed_by_name,
+            Assignment.proposed_at,
+            Assignment.expires_at,
+            Assignment.decided_by_name,
+            Assignment.decided_at,
+            Assignment.reason,
+            Assignment.version,
+            case((Assignment.id == newest, Assignment.explanation)),
+        )
+        .join(
+            Trainer,
+            and_(Trainer.id == Assignment.trainer_id, Trainer.operator_id == Assignment.operator_id),
+        )
+        .where(Assignment.booking_id == booking_id)
+        .order_by(Assignment.proposed_at.desc(), Assignment.id.desc())
+    )
+    return tuple(_proposal(row) for row in rows)
+
+
+def _proposal(row: Any) -> Proposal:
+    values: tuple[Any, ...] = (*row[:13], tuple(Verdict.from_json(stored) for stored in row[13] or ()))
+    return Proposal(*values)
+
+
+def _certificates(db: Session, booking_id: UUID) -> tuple[CertificateOfBooking, ...]:
+    rows = db.execute(
+        select(Certificate.id, Certificate.number, Student.name, Certificate.state)
+        .join(Student, Student.id == Certificate.student_id)
+        .where(Certificate.booking_id == booking_id, Certificate.replaced_by_id.is_(None))
+        .order_by(Student.name, Certificate.id)
+    )
+    return tuple(CertificateOfBooking(*row) for row in rows)

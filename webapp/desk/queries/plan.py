@@ -1,0 +1,175 @@
+"""A booking in the making: the zone of its place, its schedule and its trainers, as far as they follow by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from webapp.assignments.queries.candidates import Family, candidates, course_need
+from webapp.assignments.rules import CourseNeed, Verdict
+from webapp.bookings.rules import PlannedSession, SessionMode
+from webapp.bookings.service import choose_zone
+from webapp.core.actor import Actor
+from webapp.core.errors import Conflict, Invalid
+from webapp.desk.rules import Missing, Wish
+from webapp.zones.queries import ZoneAt, nearest_zones, zones_at
+
+_NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A session as people read it: ``date`` and ``clock`` on the zone's wall clock, after any clock change."""
+
+    number: int
+    date: date
+    clock: time
+    mode: SessionMode
+    shifted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trainers:
+    """The ranked trainers of a need, and those who cannot, each with every reason (rule T11)."""
+
+    eligible: tuple[Verdict, ...] = ()
+    others: tuple[Verdict, ...] = ()
+
+    @property
+    def best(self) -> Verdict | None:
+        """Who comes first."""
+        return self.eligible[0] if self.eligible else None
+
+    def named(self, trainer_id: UUID | None) -> Verdict | None:
+        """The eligible trainer of an id, ``None`` when there is none."""
+        return next((verdict for verdict in self.eligible if verdict.trainer_id == trainer_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that follows from a wish.
+
+    ``zone`` is where it would be booked, out of ``zones`` of the serving operator that contain the place. Where it
+    cannot be, ``elsewhere`` is another operator's serving zone, or ``nearest`` are the zones closest to a place that
+    no zone contains. ``faults`` are the rules the wish breaks so far.
+    """
+
+    wish: Wish
+    missing: tuple[Missing, ...]
+    zone: ZoneAt | None = None
+    zones: tuple[ZoneAt, ...] = ()
+    elsewhere: ZoneAt | None = None
+    nearest: tuple[ZoneAt, ...] = ()
+    sessions: tuple[SessionLine, ...] = ()
+    faults: tuple[Invalid, ...] = ()
+    trainers: Trainers | None = None
+
+    @property
+    def outside(self) -> bool:
+        """Whether the place is known and nobody serves it."""
+        return self.wish.place is not None and self.zone is None and self.elsewhere is None
+
+    @property
+    def clocks(self) -> tuple[time, ...]:
+        """The local times at which sessions usually start, ascending: two for Sundays, else one."""
+        return tuple(sorted({line.clock for line in self.sessions if not line.shifted}))
+
+    @property
+    def shifted(self) -> int:
+        """How many sessions a clock change moves (rule B10)."""
+        return sum(line.shifted for line in self.sessions)
+
+    @property
+    def online(self) -> int:
+        """How many sessions are taught online."""
+        return sum(line.mode is SessionMode.ONLINE for line in self.sessions)
+
+    @property
+    def at_home(self) -> int:
+        """How many sessions are taught at the family's home."""
+        return len(self.sessions) - self.online
+
+
+def plan_of(
+    db: Session, wish: Wish, *, visible_to: Actor, now: datetime, max_courses: int, trainers: bool = True
+) -> Plan:
+    """Look up all that follows from a wish: at most six statements, one without ``trainers``."""
+    missing = wish.missing()
+    if wish.place is None:
+        return Plan(wish, missing)
+    around = zones_at(db, wish.place)
+    try:
+        winner = choose_zone(around, None, by=visible_to)
+    except Conflict:
+        return Plan(wish, missing, elsewhere=around[0])
+    except Invalid:
+        return Plan(wish, missing, nearest=nearest_zones(db, wish.place, _NEAREST))
+    zones = tuple(zone for zone in around if zone.operator_id == winner.operator_id)
+    # A zone chosen for an earlier place no longer counts.
+    zone = next((zone for zone in zones if zone.id == wish.zone_id), winner)
+    planned, faults = wish.scheduled_in(zone.time_zone, now)
+    if wish.owner_id is not None and wish.owner_id != zone.operator_id:
+        faults = (*faults, _family_elsewhere(zone))
+        return Plan(wish, missing, zone, zones, sessions=_lines(planned, zone.time_zone), faults=faults)
+    return Plan(
+        wish,
+        missing,
+        zone,
+        zones,
+        sessions=_lines(planned, zone.time_zone),
+        faults=faults,
+        trainers=_trainers(db, wish, zone, planned, max_courses) if trainers and planned and wish.course_id else None,
+    )
+
+
+def trainers_for(db: Session, booking_id: UUID, *, max_courses: int) -> Trainers:
+    """The trainers for a stored booking, which the caller has found to be visible. Seven statements."""
+    need, family, _sessions = course_need(db, booking_id)
+    return _sorted(candidates(db, need, family, max_courses=max_courses))
+
+
+def _trainers(
+    db: Session, wish: Wish, zone: ZoneAt, planned: tuple[PlannedSession, ...], max_courses: int
+) -> Trainers | None:
+    if wish.course_id is None or wish.place is None:
+        return None
+    need = CourseNeed(
+        operator_id=zone.operator_id,
+        zone_id=zone.id,
+        course_id=wish.course_id,
+        place=wish.place,
+        reach_km=zone.reach_km,
+        time_zone=zone.time_zone,
+        sessions=planned,
+        prefers_language=wish.prefers_language,
+        prefers_gender=wish.prefers_gender,
+    )
+    family = Family(wish.household_id, wish.student_ids, wish.booking_id)
+    return _sorted(candidates(db, need, family, max_courses=max_courses))
+
+
+def _sorted(verdicts: list[Verdict]) -> Trainers:
+    return Trainers(
+        tuple(verdict for verdict in verdicts if verdict.eligible),
+        tuple(verdict for verdict in verdicts if not verdict.eligible),
+    )
+
+
+def _lines(planned: tuple[PlannedSession, ...], time_zone: str) -> tuple[SessionLine, ...]:
+    zone = ZoneInfo(time_zone)
+    return tuple(
+        SessionLine(s.number, s.date, s.starts_at.astimezone(zone).time(), s.mode, s.shifted) for s in planned
+    )
+
+
+def _family_elsewhere(zone: ZoneAt) -> Invalid:
+    return Invalid(
+        "family-elsewhere",
+        "This family belongs to another operator than the zone (%(operator)s). Take it in as a new family there.",
+        field="household",
+        operator=zone.operator_name,
+    )

@@ -1,0 +1,8 @@
+"""Pages that read several rooms: home, new booking, and a booking whole."""
+
+from __future__ import annotations
+
+from webapp.desk.views import booking, home, new_booking, propose
+from webapp.desk.views.blueprint import bp
+
+__all__ = ["booking", "bp", "home", "new_booking", "propose"]
