@@ -11,8 +11,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp.core.actor import Actor
-from webapp.core.errors import NotFound
+from webapp.core.errors import Invalid, NotFound
 from webapp.core.geo import Location
+from webapp.core.names import name_key
 from webapp.db.tenancy import owned_by
 from webapp.operators.models import Operator
 from webapp.operators.rules import franchise_of
@@ -33,6 +34,7 @@ __all__ = [
     "overlaps_of",
     "zone",
     "zone_choices",
+    "zone_named",
     "zone_terms",
     "zones_at",
     "zones_by_key",
@@ -209,6 +211,14 @@ def zone_terms(db: Session, zone_ids: Collection[UUID]) -> tuple[ZoneTerms, ...]
     """Operator and time zone of the zones that exist among ``zone_ids``, whoever asks."""
     rows = db.execute(select(Zone.id, Zone.operator_id, Zone.time_zone).where(Zone.id.in_(zone_ids)))
     return tuple(ZoneTerms(*row) for row in rows)
+
+
+def zone_named(db: Session, operator_id: UUID, name: str) -> StoredZone:
+    """An operator's zone by its name, however spaced or capitalised. Raises ``Invalid`` for field ``zone``."""
+    found = zones_by_key(db, operator_id).get(name_key(name, field="zone"))
+    if found is None:
+        raise Invalid("zone-unknown", "The operator has no zone named %(name)s.", field="zone", name=name)
+    return found
 
 
 def zones_by_key(db: Session, operator_id: UUID) -> dict[str, StoredZone]:

@@ -1,0 +1,244 @@
+"""The roster on the database: putting trainers on it, changing them, their time off, and who sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, text
+
+from tests.make import EVERY_DAY, HOME, KOLKATA, NOW, Make
+from webapp.audit.models import AuditEntry
+from webapp.core.actor import SYSTEM
+from webapp.core.errors import Invalid, NotFound
+from webapp.core.ids import COMPANY_ID, new_id
+from webapp.core.intervals import Interval
+from webapp.db.work import Database, Work
+from webapp.households.rules import Gender, Language
+from webapp.trainers import queries, service
+from webapp.trainers.rules import TrainerCommand, WorkingHours
+from webapp.trainers.week import HourState, Week, WeekSlot, grid, week_of
+
+
+def command(zone_ids: tuple[UUID, ...], course_ids: tuple[UUID, ...] = (), **other: object) -> TrainerCommand:
+    made = TrainerCommand(COMPANY_ID, "Lakshmi R.", HOME, Gender.FEMALE, (Language.TELUGU,), course_ids, zone_ids, ())
+    return replace(made, **other)  # type: ignore[arg-type]  # fields by name
+
+
+def create(db: Database, asked: TrainerCommand) -> UUID:
+    with db.unit_of_work() as work:
+        return service.create(work, asked, by=SYSTEM, now=NOW)
+
+
+def test_a_trainer_gets_the_time_zone_of_their_zones(db: Database, make: Make) -> None:
+    zones = (make.zone(time_zone="Asia/Dubai"), make.zone(time_zone="Asia/Dubai"))
+    course = make.course("Maths")
+    trainer_id = create(db, command(zones, (course, course), hours=(WorkingHours(0, time(18), time(0)),)))
+    with db.read_only() as session:
+        found = queries.trainer(session, trainer_id, visible_to=SYSTEM)
+        assert queries.as_command(session, trainer_id).hours == (WorkingHours(0, time(18), time(0)),)
+    assert found.time_zone == "Asia/Dubai"
+    assert [named.name for named in found.courses] == ["Maths"]
+    assert {named.id for named in found.zones} == set(zones)
+    assert (found.gender, found.languages, found.base) == (Gender.FEMALE, (Language.TELUGU,), HOME)
+
+
+def test_zones_of_two_time_zones_are_refused(db: Database, make: Make) -> None:
+    with pytest.raises(Invalid) as refused:
+        create(db, command((make.zone(), make.zone(time_zone="Asia/Dubai"))))
+    assert (refused.value.field, refused.value.code) == ("zones", "zones-time-zone")
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "a franchise's"])
+def test_zones_of_others_are_refused(db: Database, make: Make, whose: str) -> None:
+    zone = new_id() if whose == "nobody's" else make.zone(operator_id=make.franchise())
+    with pytest.raises(Invalid) as refused:
+        create(db, command((make.zone(), zone)))
+    assert (refused.value.field, refused.value.code) == ("zones", "zones-unknown")
+
+
+def test_a_fourth_certification_and_an_unknown_course_are_refused(db: Database, make: Make) -> None:
+    zone = make.zone()
+    with pytest.raises(Invalid) as refused:
+        create(db, command((zone,), tuple(make.course() for _ in range(4))))
+    assert refused.value.code == "too-many-courses"
+    with pytest.raises(Invalid) as refused:
+        create(db, command((zone,), (new_id(),)))
+    assert (refused.value.field, refused.value.code) == ("courses", "courses-unknown")
+
+
+def test_only_ones_own_operator_gets_a_trainer(db: Database, make: Make) -> None:
+    manager = make.manager()
+    with pytest.raises(NotFound), db.unit_of_work() as work:
+        service.create(work, command((make.zone(),)), by=manager.actor, now=NOW)
+
+
+def test_a_change_replaces_the_lists_and_is_audited(db: Database, make: Make) -> None:
+    first, second, course = make.zone(), make.zone(), make.course()
+    asked = command((first,), (course,), hours=EVERY_DAY)
+    trainer_id = create(db, asked)
+    changed = replace(asked, zone_ids=(second,), course_ids=(), hours=EVERY_DAY[:2], base=None)
+    with db.unit_of_work() as work:
+        assert not service.change(work, trainer_id, asked, by=SYSTEM, now=NOW)
+        assert service.change(work, trainer_id, changed, by=SYSTEM, now=NOW)
+    with db.read_only() as session:
+        assert queries.as_command(session, trainer_id) == changed
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.what == "trainer.changed")).one()
+    assert set(entry.after or {}) == {"zone_ids", "course_ids", "hours", "base"}
+    assert (entry.before or {})["course_ids"] == [str(course)]
+
+
+def test_a_trainer_stays_with_their_operator(db: Database, make: Make) -> None:
+    asked = command((make.zone(),))
+    trainer_id = create(db, asked)
+    with pytest.raises(Invalid, match="stays with their operator"), db.unit_of_work() as work:
+        service.change(work, trainer_id, replace(asked, operator_id=make.franchise()), by=SYSTEM, now=NOW)
+
+
+def test_time_off_is_stored_and_read_back_within_a_period(db: Database, make: Make) -> None:
+    trainer_id, stranger = make.trainer((make.zone(),), ()), make.staff(make.franchise()).actor
+    sick = Interval(NOW, NOW + timedelta(days=3))
+    with db.unit_of_work() as work:
+        service.record_time_off(work, trainer_id, sick, " fever ", by=SYSTEM, now=NOW)
+    with db.read_only() as session:
+        (away,) = queries.time_off_of(session, trainer_id, Interval(NOW, NOW + timedelta(hours=1)), visible_to=SYSTEM)
+        after = Interval(sick.ends_at, sick.ends_at + timedelta(days=1))
+        assert queries.time_off_of(session, trainer_id, after, visible_to=SYSTEM) == ()
+        assert queries.time_off_of(session, trainer_id, sick, visible_to=stranger) == ()
+    assert (away.period, away.reason) == (sick, "fever")
+
+
+def test_a_block_is_kept_once_and_never_across_operators(db: Database, make: Make) -> None:
+    trainer_id, family = make.trainer((make.zone(),), ()), make.household()
+    theirs = make.household(operator_id=make.franchise())
+    with db.unit_of_work() as work:
+        for _ in range(2):
+            service.block(work, trainer_id, family.household_id, "asked for it", by=SYSTEM, now=NOW)
+    with pytest.raises(NotFound), db.unit_of_work() as work:
+        service.block(work, trainer_id, theirs.household_id, "asked for it", by=SYSTEM, now=NOW)
+    with db.read_only() as session:
+        assert session.scalar(text("SELECT count(*) FROM trainer_blocks")) == 1
+        entries = session.scalars(select(AuditEntry.what).where(AuditEntry.what == "trainer.blocked")).all()
+    assert len(entries) == 1
+
+
+def test_a_foreign_trainer_is_not_there(db: Database, make: Make) -> None:
+    trainer_id, stranger = make.trainer((make.zone(),), ()), make.staff(make.franchise()).actor
+    family, period = make.household().household_id, Interval(NOW, NOW + timedelta(days=1))
+    verbs: list[Callable[[Work], object]] = [
+        lambda work: service.change(work, trainer_id, command(()), by=stranger, now=NOW),
+        lambda work: service.record_time_off(work, trainer_id, period, "", by=stranger, now=NOW),
+        lambda work: service.block(work, trainer_id, family, "x", by=stranger, now=NOW),
+        lambda work: queries.trainer(work.db, trainer_id, visible_to=stranger),
+    ]
+    for verb in verbs:
+        with pytest.raises(NotFound), db.unit_of_work() as work:
+            verb(work)
+
+
+def test_the_list_is_filtered_by_name_zone_and_course(db: Database, make: Make) -> None:
+    zone, other, course = make.zone(name="Z1"), make.zone(name="Z2"), make.course("Maths")
+    make.trainer((zone, other), (course,), name="Lakshmi R.")
+    make.trainer((other,), (), name="Ravi", without_base=True, hours=())
+    franchise = make.franchise()
+    make.trainer((make.zone(operator_id=franchise),), (course,), operator_id=franchise, name="Meena")
+
+    def names(**wanted: object) -> list[str]:
+        with db.read_only() as session:
+            rows, total = queries.trainers_index(session, visible_to=make_actor, **wanted)  # type: ignore[arg-type]
+        assert len(rows) == total
+        return [row.name for row in rows]
+
+    make_actor = make.staff().actor
+    assert names() == ["Lakshmi R.", "Ravi"]
+    assert names(search="LAKSH") == ["Lakshmi R."]
+    assert names(search="%") == []
+    assert names(zone_id=zone) == ["Lakshmi R."]
+    assert names(zone_id=other, course_id=course) == ["Lakshmi R."]
+    make_actor = SYSTEM
+    assert names(course_id=course) == ["Lakshmi R.", "Meena"]
+    with db.read_only() as session:
+        rows, _total = queries.trainers_index(session, visible_to=SYSTEM, search="ravi")
+    assert (rows[0].has_base, rows[0].has_hours, rows[0].zones, rows[0].courses) == (False, False, ("Z2",), ())
+
+
+# The week
+
+
+WEEK = Week(date(2027, 1, 4), KOLKATA)
+
+
+def at(day: int, hour: int, minute: int = 0) -> datetime:
+    """An instant of January 2027 by the clock of Kolkata."""
+    return datetime(2027, 1, day, hour, minute, tzinfo=UTC) - timedelta(hours=5, minutes=30)
+
+
+def slot(day: int, hour: int, minute: int = 0, status: str = "booked") -> WeekSlot:
+    starts_at = at(day, hour, minute)
+    return WeekSlot(new_id(), "ABCD-1234", status, Interval(starts_at, starts_at + timedelta(minutes=40)))
+
+
+@pytest.mark.parametrize(
+    ("text_", "monday"),
+    [
+        ("2027-W01", date(2027, 1, 4)),
+        ("2026-W53", date(2026, 12, 28)),
+        ("2027-W53", date(2026, 12, 28)),
+        ("", date(2026, 12, 28)),
+        ("0001-W01", date(2026, 12, 28)),
+        ("9999-W52", date(2026, 12, 28)),
+        ("'; drop", date(2026, 12, 28)),
+    ],
+)
+def test_an_address_names_a_week_or_means_the_present_one(text_: str, monday: date) -> None:
+    assert week_of(text_, KOLKATA, now=NOW).monday == monday
+
+
+def test_a_week_knows_its_name_and_its_neighbours() -> None:
+    assert (WEEK.before, WEEK.name, WEEK.after) == ("2026-W53", "2027-W01", "2027-W02")
+    assert WEEK.period == Interval(at(4, 0), at(11, 0))
+
+
+def test_a_week_with_a_clock_change_is_an_hour_shorter() -> None:
+    assert Week(date(2027, 3, 8), "America/New_York").period.duration == timedelta(days=7, hours=-1)
+
+
+def test_the_grid_shows_lessons_hours_off_and_away() -> None:
+    hours = tuple(WorkingHours(weekday, time(15, 30), time(18)) for weekday in range(6))
+    lessons = [slot(4, 16), slot(4, 16, 40, "held"), slot(10, 9)]
+    rows = grid(WEEK, lessons, hours, [Interval(at(5, 16), at(6, 0))])
+    assert [row.hour for row in rows] == [time(hour) for hour in range(9, 18)]
+    by_hour = {row.hour.hour: row.cells for row in rows}
+    assert [(lesson.starts, lesson.slot.status) for lesson in by_hour[16][0].lessons] == [
+        (time(16), "booked"),
+        (time(16, 40), "held"),
+    ]
+    assert [cell.state for cell in by_hour[16]] == [
+        HourState.OPEN,
+        HourState.AWAY,
+        *[HourState.OPEN] * 4,
+        HourState.OFF,
+    ]
+    assert by_hour[15][1].state is HourState.OPEN
+    assert by_hour[9][6].state is HourState.OFF
+    assert [lesson.starts for lesson in by_hour[9][6].lessons] == [time(9)]
+    assert sum(len(cell.lessons) for row in rows for cell in row.cells) == 3
+
+
+def test_hours_until_midnight_end_with_the_day() -> None:
+    rows = grid(WEEK, [], (WorkingHours(0, time(22), time(0)),), [])
+    assert [row.hour for row in rows] == [time(22), time(23)]
+    assert [row.cells[0].state for row in rows] == [HourState.OPEN, HourState.OPEN]
+
+
+def test_an_hour_that_a_clock_change_leaves_out_is_off() -> None:
+    hours = tuple(WorkingHours(weekday, time(1), time(4)) for weekday in range(7))
+    rows = grid(Week(date(2027, 3, 8), "America/New_York"), [], hours, [])
+    assert [row.cells[6].state for row in rows] == [HourState.OPEN, HourState.OFF, HourState.OPEN]
+
+
+def test_a_trainer_without_hours_and_lessons_has_no_grid() -> None:
+    assert grid(WEEK, [], (), [Interval(at(4, 0), at(5, 0))]) == ()
