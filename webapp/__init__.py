@@ -1,18 +1,22 @@
-"""Zonedesk. ``create_app`` is importable from here lazily, so that importing a rule never imports Flask."""
+"""Zonedesk. ``create_app`` here is what ``flask --app webapp`` finds; importing a rule never imports Flask."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from webapp.app import create_app
+    from flask import Flask
 
 __all__ = ["create_app"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "create_app":
-        from webapp.app import create_app
+def create_app() -> Flask:
+    """The application for commands. An environment unfit to boot from ends the process with one sentence, code 1."""
+    from webapp import app
+    from webapp.config import SettingsError
 
-        return create_app
-    raise AttributeError(name)
+    try:
+        return app.create_app()
+    except SettingsError as error:
+        sys.exit(f"Zonedesk cannot start: {error}")

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from webapp.core.errors import NotFound
+from webapp.core.errors import Invalid, NotFound
+from webapp.core.names import name_key
 from webapp.courses.models import Course
 
 
@@ -53,4 +54,16 @@ def course(db: Session, course_id: UUID) -> CourseDetail:
     ).one_or_none()
     if row is None:
         raise NotFound()
+    return CourseDetail(*row)
+
+
+def course_named(db: Session, name: str) -> CourseDetail:
+    """The course of a name, however it is spaced or capitalised. Raises ``Invalid`` for field ``course``."""
+    row = db.execute(
+        select(Course.id, Course.name, Course.description, Course.active).where(
+            Course.name_key == name_key(name, field="course")
+        )
+    ).one_or_none()
+    if row is None:
+        raise Invalid("course-unknown", "There is no course named %(name)s.", field="course", name=name)
     return CourseDetail(*row)

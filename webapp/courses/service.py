@@ -46,8 +46,10 @@ def create(work: Work, command: CourseCommand, *, by: Actor, now: datetime, desc
     return course_id
 
 
-def change(work: Work, course_id: UUID, command: CourseCommand, *, by: Actor, now: datetime) -> bool:
-    """Rename a course, retire it or bring it back; whether anything changed.
+def change(
+    work: Work, course_id: UUID, command: CourseCommand, *, by: Actor, now: datetime, description: str | None = None
+) -> bool:
+    """Rename a course, retire it or bring it back; whether anything changed. A ``description`` of None stays.
 
     Raises ``NotFound``, and ``Invalid`` for a name in use.
     """
@@ -55,10 +57,12 @@ def change(work: Work, course_id: UUID, command: CourseCommand, *, by: Actor, no
     row = work.db.scalar(select(Course).where(Course.id == course_id).with_for_update(key_share=True))
     if row is None:
         raise NotFound()
-    before, after = {"name": row.name, "active": row.active}, {"name": checked.name, "active": checked.active}
+    text = row.description if description is None else description
+    before = {"name": row.name, "active": row.active, "description": row.description}
+    after = {"name": checked.name, "active": checked.active, "description": text}
     if before == after:
         return False
-    row.name, row.name_key, row.active = checked.name, checked.name_key, checked.active
+    row.name, row.name_key, row.active, row.description = checked.name, checked.name_key, checked.active, text
     _flush(work, checked.name)
     audit.record(
         work, "course.changed", "course", course_id, operator_id=COMPANY_ID, by=by, before=before, after=after, at=now

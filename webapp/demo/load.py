@@ -33,13 +33,22 @@ def is_empty(db: Session) -> bool:
 
 
 def load(
-    *, now: datetime, hash_password: Callable[[str], str], promise: Promise, limits: Limits, seed: int = SEED
+    *,
+    now: datetime,
+    hash_password: Callable[[str], str],
+    promise: Promise,
+    limits: Limits,
+    seed: int = SEED,
+    share: float = 1.0,
 ) -> None:
-    """Fill an empty desk with the demo around ``now`` (aware). Raises ``Conflict`` when somebody uses the desk."""
+    """Fill an empty desk with the demo around ``now`` (aware). Raises ``Conflict`` when somebody uses the desk.
+
+    ``share`` below 1 loads that part of the bookings, at least one in each state: everything else stays whole.
+    """
     with read_only() as db:
         if not is_empty(db):
             raise Conflict("desk-in-use", "This desk has accounts already; the demo needs an empty one.")
     with acting_as(SYSTEM):
         people, random = People(seed), Random(seed)
         cast = assemble(random, people, hash_password, now - timedelta(days=400))
-        Teller(cast, people, random, now, promise, limits).tell()
+        Teller(cast, people, random, now, promise, limits, share).tell()

@@ -73,10 +73,12 @@ class Teller:
     now: datetime
     promise: Promise
     limits: assignments.Limits
+    share: float = 1.0
+    """The part of ``STATES`` to tell; at least one booking of each."""
 
     def tell(self) -> None:
         """All bookings and a few enquiries."""
-        outcomes = [state for state, count in STATES.items() for _ in range(count)]
+        outcomes = [state for state, count in STATES.items() for _ in range(max(1, round(count * self.share)))]
         self.random.shuffle(outcomes)
         for outcome in outcomes:
             self._booking(outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -19,14 +19,20 @@ class OperatorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OperatorCommand:
-    """A franchise to create or change; ``auto_approve`` lets the desk approve its proposals itself (rule A4)."""
+    """An operator to create or change.
+
+    ``auto_approve`` lets the desk approve its proposals itself (rule A4); with ``four_eyes`` whoever proposed may not
+    approve (rule A5); the people of an inactive operator cannot sign in.
+    """
 
     name: str
     auto_approve: bool = False
+    four_eyes: bool = True
+    active: bool = True
 
     def checked(self) -> OperatorCommand:
         """The same with a clean name. Raises ``Invalid`` for field ``name``."""
-        return OperatorCommand(clean_name(self.name), self.auto_approve)
+        return replace(self, name=clean_name(self.name))
 
     @property
     def name_key(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
@@ -10,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.audit import service as audit
 from webapp.core.actor import Actor
-from webapp.core.errors import Invalid, NotFound
-from webapp.core.ids import new_id
+from webapp.core.errors import Conflict, Invalid, NotFound
+from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db.base import violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
@@ -30,8 +31,8 @@ def create(work: Work, command: OperatorCommand, *, by: Actor, now: datetime) ->
             name=checked.name,
             name_key=checked.name_key,
             auto_approve=checked.auto_approve,
-            four_eyes=True,
-            active=True,
+            four_eyes=checked.four_eyes,
+            active=checked.active,
             created_at=now,
         )
     )
@@ -43,16 +44,17 @@ def create(work: Work, command: OperatorCommand, *, by: Actor, now: datetime) ->
         operator_id,
         operator_id=operator_id,
         by=by,
-        after={"name": checked.name, "auto_approve": checked.auto_approve},
+        after=asdict(checked),
         at=now,
     )
     return operator_id
 
 
 def change(work: Work, operator_id: UUID, command: OperatorCommand, *, by: Actor, now: datetime) -> bool:
-    """Rename an operator or switch its auto-approval; whether anything changed.
+    """Make an operator what the command says; whether anything changed.
 
-    Raises ``NotFound`` for an operator that is not there or not the actor's, ``Invalid`` for a name in use.
+    Raises ``NotFound`` for an operator that is not there or not the actor's, ``Invalid`` for a name in use, and
+    ``Conflict`` for switching the company off.
     """
     checked = command.checked()
     row = work.db.scalar(
@@ -60,11 +62,13 @@ def change(work: Work, operator_id: UUID, command: OperatorCommand, *, by: Actor
     )
     if row is None:
         raise NotFound()
-    before = {"name": row.name, "auto_approve": row.auto_approve}
-    after = {"name": checked.name, "auto_approve": checked.auto_approve}
+    if operator_id == COMPANY_ID and not checked.active:
+        raise Conflict("company-active", "The company itself cannot be switched off.")
+    before, after = asdict(OperatorCommand(row.name, row.auto_approve, row.four_eyes, row.active)), asdict(checked)
     if before == after:
         return False
-    row.name, row.name_key, row.auto_approve = checked.name, checked.name_key, checked.auto_approve
+    row.name, row.name_key = checked.name, checked.name_key
+    row.auto_approve, row.four_eyes, row.active = checked.auto_approve, checked.four_eyes, checked.active
     _flush(work, checked.name)
     audit.record(
         work,
@@ -73,8 +77,8 @@ def change(work: Work, operator_id: UUID, command: OperatorCommand, *, by: Actor
         operator_id,
         operator_id=operator_id,
         by=by,
-        before=before,
-        after=after,
+        before={name: before[name] for name in after if before[name] != after[name]},
+        after={name: after[name] for name in after if before[name] != after[name]},
         at=now,
     )
     return True

@@ -13,6 +13,7 @@ from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval
+from webapp.core.names import name_key
 from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
 from webapp.households.rules import Gender, Language
@@ -101,6 +102,7 @@ def trainers_index(
     search: str = "",
     zone_id: UUID | None = None,
     course_id: UUID | None = None,
+    operator_id: UUID | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[tuple[TrainerRow, ...], int]:
@@ -112,6 +114,8 @@ def trainers_index(
         wanted.append(exists().where(TrainerZone.trainer_id == Trainer.id, TrainerZone.zone_id == zone_id))
     if course_id is not None:
         wanted.append(exists().where(TrainerCourse.trainer_id == Trainer.id, TrainerCourse.course_id == course_id))
+    if operator_id is not None:
+        wanted.append(Trainer.operator_id == operator_id)
     rows = db.execute(
         select(
             Trainer.id,
@@ -216,6 +220,13 @@ def trainers_by_operator(db: Session, *, visible_to: Actor) -> dict[UUID, int]:
         .where(Trainer.active, owned_by(Trainer.operator_id, visible_to))
         .group_by(Trainer.operator_id),
     )
+
+
+def trainers_named(db: Session, operator_id: UUID, name: str) -> tuple[Named, ...]:
+    """An operator's trainers of one name, however spaced or capitalised: names of people are not unique."""
+    key = name_key(name, field="trainer")
+    rows = db.execute(select(Trainer.id, Trainer.name).where(Trainer.operator_id == operator_id).order_by(Trainer.id))
+    return tuple(Named(*row) for row in rows if name_key(row.name) == key)
 
 
 def as_command(db: Session, trainer_id: UUID) -> TrainerCommand:

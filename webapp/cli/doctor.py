@@ -1,0 +1,140 @@
+"""``flask --app webapp doctor``: whether this desk is fit to work, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+from alembic.script import ScriptDirectory
+from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.cli.common import table
+from webapp.clients.files import FileMissing, store_from_url
+from webapp.config import Settings
+from webapp.core import clock
+from webapp.db import work
+from webapp.ops import health, queries
+from webapp.ops.health import State
+
+_PROBE: Final = b"Written by the doctor to see whether certificates can be kept.\n"
+"""Always the same content, so a store that names files by their hash keeps one of them, however often it is asked."""
+_CLOCKS_APART: Final = 5.0
+"""Seconds that this machine's clock and the database's may differ."""
+
+
+class Verdict(StrEnum):
+    """What a check found. A note is worth reading; only a failure makes the doctor's exit code 1."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's table."""
+
+    check: str
+    verdict: Verdict
+    words: str
+
+
+@click.command("doctor")
+def doctor() -> None:
+    """Look at everything the desk needs, print what was found, and exit with 1 when something fails."""
+    settings: Settings = current_app.extensions["settings"]
+    findings = [*_settings(settings), *_database(settings), *_processes(settings), _store(settings)]
+    table(("Check", "State", "What was found"), ((f.check, f.verdict.value, f.words) for f in findings))
+    if failed := sum(finding.verdict is Verdict.FAILED for finding in findings):
+        raise click.ClickException(f"{failed} of {len(findings)} checks failed.")
+
+
+def _found(check: str, good: bool, words: str, otherwise: str, *, bad: Verdict = Verdict.FAILED) -> Finding:
+    return Finding(check, Verdict.OK, words) if good else Finding(check, bad, otherwise)
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    # Whatever makes a desk unfit to boot has stopped this command already; what remains is doubtful, not wrong.
+    yield Finding("settings", Verdict.OK, f"{settings.environment.value}, public address {settings.public_url}")
+    if settings.is_production:
+        address = urlsplit(settings.public_url)
+        yield _found(
+            "public address",
+            address.scheme == "https" and address.hostname not in ("localhost", "127.0.0.1", None),
+            "families can open it",
+            "PUBLIC_URL stands in every certificate's QR code: give the https:// address that families see",
+        )
+        yield _found(
+            "reverse proxy",
+            settings.trusted_proxies > 0,
+            f"{settings.trusted_proxies} trusted",
+            "TRUSTED_PROXIES is 0: behind a proxy every visitor would seem to come from the proxy's address",
+            bad=Verdict.NOTE,
+        )
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    try:
+        with work.read_only() as db:
+            facts = queries.database_facts(db)
+    except SQLAlchemyError as error:
+        reason = (str(getattr(error, "orig", error)).strip() or type(error).__name__).splitlines()[0]
+        yield Finding("database", Verdict.FAILED, reason)
+        return
+    yield Finding("database", Verdict.OK, f"PostgreSQL {facts.version}")
+    heads = ScriptDirectory(current_app.extensions["migrate"].directory).get_heads()
+    yield _found(
+        "migrations",
+        [facts.migration] == heads,
+        f"at head, {facts.migration}",
+        f"at {facts.migration or 'nothing'}, not {', '.join(heads)}: run flask --app webapp db upgrade",
+    )
+    yield _found(
+        "role",
+        facts.owned == 0 and not facts.may_create and not facts.may_rewrite_audit,
+        f"{facts.role} owns nothing and cannot rewrite the audit",
+        f"{facts.role} owns {facts.owned} things, may create tables: {facts.may_create}, "
+        f"may rewrite the audit: {facts.may_rewrite_audit}",
+    )
+    yield _found(
+        "login",
+        not facts.login_is_mighty,
+        f"{facts.login} is no more than it needs to be",
+        f"DATABASE_URL signs in as {facts.login}, who owns the tables or is a superuser; a login of its own is safer",
+        bad=Verdict.NOTE,
+    )
+    if settings.starts_at is None:
+        apart = abs((clock.now() - facts.now).total_seconds())
+        yield _found(
+            "clocks",
+            apart <= _CLOCKS_APART,
+            "this machine and the database agree",
+            f"this machine and the database are {apart:.0f} seconds apart",
+        )
+
+
+def _processes(settings: Settings) -> Iterator[Finding]:
+    found = health.readiness(work.database(), settings.redis_url)
+    help_for = {
+        "redis": (found.redis, "it answers", "the server of REDIS_URL does not answer"),
+        "worker": (found.worker, "at least one works", "nobody answers the doorbell: start python worker.py"),
+        "sweeper": (found.sweeper, "one leads", "no sweeper leads: start python worker.py sweep"),
+    }
+    for check, (state, words, otherwise) in help_for.items():
+        yield _found(check, state is State.OK, words, otherwise if state is State.FAILED else "it cannot be told")
+
+
+def _store(settings: Settings) -> Finding:
+    try:
+        store = store_from_url(settings.certificate_store_url)
+        kept = store.get(store.put(_PROBE, media_type="text/plain")) == _PROBE
+    except (OSError, ValueError, FileMissing) as error:
+        return Finding("certificate store", Verdict.FAILED, f"{settings.certificate_store_url}: {error}")
+    return _found(
+        "certificate store", kept, "what is written can be read again", "what was written came back different"
+    )
