@@ -125,9 +125,13 @@ def proposal(db: Session, assignment_id: UUID, *, visible_to: Actor) -> Proposal
     ).one_or_none()
     if found is None:
         raise NotFound()
-    columns = len(ProposalRow.__slots__)
-    verdicts = tuple(Verdict.from_json(stored) for stored in found.explanation)
-    return Proposal(_read_row(found[:columns]), *found[columns:-1], _sessions(db, found.booking_id), verdicts)
+    of_row, more = len(ProposalRow.__slots__), found._asdict()
+    return Proposal(
+        row=_read_row(found[:of_row]),
+        sessions=_sessions(db, found.booking_id),
+        verdicts=tuple(Verdict.from_json(stored) for stored in more.pop("explanation")),
+        **dict(list(more.items())[of_row:]),
+    )
 
 
 def next_open(db: Session, *, after: UUID, visible_to: Actor) -> UUID | None:
