@@ -710,6 +710,14 @@ def upgrade() -> None:
         ["operator_id", "state", "awarded_on"],
         unique=False,
     )
+    op.create_index("ix_certificates_student_id", "certificates", ["student_id"], unique=False)
+    op.create_index(
+        "ix_certificates_replaced_by_id",
+        "certificates",
+        ["replaced_by_id"],
+        unique=False,
+        postgresql_where=sa.text("replaced_by_id IS NOT NULL"),
+    )
     op.create_index(
         "ix_certificates_pending",
         "certificates",
@@ -787,6 +795,13 @@ def upgrade() -> None:
         "ix_course_sessions_operator_id_starts_at", "course_sessions", ["operator_id", "starts_at"], unique=False
     )
     op.create_index(
+        "ix_course_sessions_successor_id",
+        "course_sessions",
+        ["successor_id"],
+        unique=False,
+        postgresql_where=sa.text("successor_id IS NOT NULL"),
+    )
+    op.create_index(
         "uq_course_sessions_booking_id_number",
         "course_sessions",
         ["booking_id", "number"],
@@ -841,6 +856,13 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_enquiries_operator_id_status_created_at", "enquiries", ["operator_id", "status", "created_at"], unique=False
+    )
+    op.create_index(
+        "ix_enquiries_booking_id",
+        "enquiries",
+        ["booking_id"],
+        unique=False,
+        postgresql_where=sa.text("booking_id IS NOT NULL"),
     )
     op.create_table(
         "attendance",
@@ -932,6 +954,7 @@ def downgrade() -> None:
     op.drop_table("schedule_slots")
     op.drop_index("ix_attendance_booking_id_student_id", table_name="attendance")
     op.drop_table("attendance")
+    op.drop_index("ix_enquiries_booking_id", table_name="enquiries")
     op.drop_index("ix_enquiries_operator_id_status_created_at", table_name="enquiries")
     op.drop_table("enquiries")
     op.drop_index(
@@ -939,6 +962,7 @@ def downgrade() -> None:
         table_name="course_sessions",
         postgresql_where=sa.text("status <> 'rescheduled'"),
     )
+    op.drop_index("ix_course_sessions_successor_id", table_name="course_sessions")
     op.drop_index("ix_course_sessions_operator_id_starts_at", table_name="course_sessions")
     op.drop_table("course_sessions")
     op.drop_index("uq_certificates_token", table_name="certificates")
@@ -948,6 +972,8 @@ def downgrade() -> None:
         table_name="certificates",
         postgresql_where=sa.text("replaced_by_id IS NULL"),
     )
+    op.drop_index("ix_certificates_replaced_by_id", table_name="certificates")
+    op.drop_index("ix_certificates_student_id", table_name="certificates")
     op.drop_index("ix_certificates_pending", table_name="certificates", postgresql_where=sa.text("state = 'pending'"))
     op.drop_index("ix_certificates_operator_id_state_awarded_on", table_name="certificates")
     op.drop_table("certificates")

@@ -103,6 +103,8 @@ class CourseSession(Base):
             postgresql_where=text("status <> 'rescheduled'"),
         ),
         Index("ix_course_sessions_operator_id_starts_at", "operator_id", "starts_at"),
+        # Deleting a session asks who points to it.
+        Index("ix_course_sessions_successor_id", "successor_id", postgresql_where=text("successor_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -133,6 +135,7 @@ class Enquiry(Base):
         CheckConstraint("(lat IS NULL) = (lng IS NULL)", name="place_whole"),
         owned_key("booking_id", "bookings"),
         Index("ix_enquiries_operator_id_status_created_at", "operator_id", "status", "created_at"),
+        Index("ix_enquiries_booking_id", "booking_id", postgresql_where=text("booking_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -42,6 +42,8 @@ class Certificate(Base):
             unique=True,
             postgresql_where=text("replaced_by_id IS NULL"),
         ),
+        Index("ix_certificates_student_id", "student_id"),
+        Index("ix_certificates_replaced_by_id", "replaced_by_id", postgresql_where=text("replaced_by_id IS NOT NULL")),
         Index("ix_certificates_pending", "next_at", postgresql_where=text("state = 'pending'")),
         Index("ix_certificates_operator_id_state_awarded_on", "operator_id", "state", "awarded_on"),
     )

@@ -101,13 +101,13 @@ def session_row(db: Session, session_id: UUID, *, visible_to: Actor) -> SessionR
     return _read(row)
 
 
-def _page(db: Session, rows: Select[Any], limit: int, offset: int) -> tuple[list[SessionRow], int]:
+def _page(db: Session, rows: Select[*tuple[Any, ...]], limit: int, offset: int) -> tuple[list[SessionRow], int]:
     total = db.scalar(select(func.count()).select_from(rows.order_by(None).subquery())) or 0
     ordered = rows.order_by(CourseSession.starts_at, CourseSession.id).limit(limit).offset(offset)
     return [_read(row) for row in db.execute(ordered)], total
 
 
-def _rows(visible_to: Actor) -> Select[Any]:
+def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
     students = (
         select(
             func.json_agg(
@@ -161,4 +161,4 @@ def _read(row: Any) -> SessionRow:
         Participant(UUID(student_id), name, AttendanceMark(given) if given else None)
         for student_id, name, given in row.students or ()
     )
-    return SessionRow(*row[:-1], students=people)
+    return SessionRow(*row[:-1], people)

@@ -171,8 +171,8 @@ def _record_marks(
         operator_id=session.operator_id,
         by=by,
         at=now,
-        before=known,
-        after=dict(marks),
+        before={str(student): given for student, given in known.items()},
+        after={str(student): given for student, given in marks.items()},
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, true
@@ -46,5 +46,4 @@ def owned_by(column: QueryableAttribute[UUID] | ColumnElement[UUID], actor: Acto
     """The ownership condition of rule E2 over an ``operator_id`` column: one's own operator's rows, or all."""
     if actor.sees_everything:
         return true()
-    condition: Any = column == actor.operator_id
-    return condition
+    return cast(ColumnElement[bool], column == actor.operator_id)
