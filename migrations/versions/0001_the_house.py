@@ -59,10 +59,10 @@ def grant() -> None:
 
 def found_company() -> None:
     """The company's one row: zones without a franchise point to it from the first zone on."""
-    op.execute(
-        "INSERT INTO operators (id, kind, name, name_key, auto_approve, four_eyes, active, created_at)"
-        f" VALUES ('{COMPANY_ID}', 'company', 'The company', 'the company', false, true, true, now())"
-    )
+    names = ("id", "kind", "name", "name_key", "auto_approve", "four_eyes", "active", "created_at")
+    operators = sa.table("operators", *(sa.column(name) for name in names))
+    company = (COMPANY_ID, "company", "The company", "the company", False, True, True, sa.func.now())
+    op.execute(operators.insert().values(dict(zip(names, company, strict=True))))
 
 
 def upgrade() -> None:
