@@ -78,11 +78,17 @@
   document.addEventListener("htmx:after:swap", (event) => {
     const ctx = event.detail.ctx;
     if (!ctx.response) return;
-    const failed = ctx.response.status === 422;
+    const failed = [409, 422].includes(ctx.response.status) && document.querySelector("[data-error-summary]") !== null;
     const prefix = document.body.dataset.errorPrefix;
     const bare = document.title.startsWith(prefix) ? document.title.slice(prefix.length).trim() : document.title;
     document.title = failed ? prefix + " " + bare : bare;
-    if (failed) focusErrors(document);
+    if (!failed) return;
+    // Swaps leave what somebody opened or closed as it is (morphIgnore); a field that is wrong must be seen.
+    for (const field of document.querySelectorAll("[aria-invalid]")) {
+      const closed = field.closest("details:not([open])");
+      if (closed) closed.open = true;
+    }
+    focusErrors(document);
   });
 
   document.addEventListener("htmx:error", () => toast(toasts() && toasts().dataset.lost, "failed"));
