@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tests.make import NOW, Make
+from tests.make import Make
+from tests.web.client import NOW
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db.base import constraint_of, sqlstate_of
 from webapp.db.work import Database
@@ -143,8 +144,8 @@ def test_a_guardian_has_a_real_number_and_a_dated_consent(db: Database, make: Ma
         "email": None,
         "language": "en",
     }
-    agreed = {"consent_to_messages": True, "consent_at": "2027-01-01T00:00:00Z"}
-    silent = {"consent_to_messages": False, "consent_at": None}
+    agreed: dict[str, Any] = {"consent_to_messages": True, "consent_at": "2027-01-01T00:00:00Z"}
+    silent: dict[str, Any] = {"consent_to_messages": False, "consent_at": None}
     for phone in ("9848012345", "+0848012345", "+91 98480", "+123", "", "+91x848012345"):
         assert refusal(db, "guardians", id=new_id(), phone=phone, **row, **silent) == "ck_guardians_phone"
     phone = "+919848012345"

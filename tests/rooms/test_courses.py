@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.make import NOW, Make
+from tests.make import Make
+from tests.web.client import NOW
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Invalid, NotFound
 from webapp.core.ids import new_id

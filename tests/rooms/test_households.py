@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from tests.make import NOW, Make
+from tests.make import Make
+from tests.web.client import NOW
 from webapp.audit.models import AuditEntry
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Invalid, NotFound

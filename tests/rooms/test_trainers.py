@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from tests.make import EVERY_DAY, HOME, KOLKATA, NOW, Make
+from tests.make import EVERY_DAY, HOME, KOLKATA, Make
+from tests.web.client import NOW
 from webapp.audit.models import AuditEntry
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Invalid, NotFound

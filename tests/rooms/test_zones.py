@@ -12,7 +12,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from tests.make import NOW, Make
+from tests.make import Make
+from tests.web.client import NOW
 from webapp.audit.models import AuditEntry
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict, Invalid, NotFound

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, time, timedelta
 
-from tests.make import NOW, Make
-from tests.web.client import DeskClient
+from tests.make import Make
+from tests.web.client import NOW, DeskClient
 from webapp.core.actor import SYSTEM
 from webapp.core.ids import new_id
 from webapp.core.intervals import Interval
