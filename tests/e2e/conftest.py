@@ -88,5 +88,3 @@ def visit(desk: RunningDesk, chromium: Browser) -> Iterator[Visit]:
         visitor.page.context.close()
     faults = [fault for visitor in visitors for fault in visitor.faults] + desk.new_errors()
     assert not faults, "\n".join(faults)
-
-

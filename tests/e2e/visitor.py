@@ -86,8 +86,12 @@ class Visitor:
         expect(self.page).not_to_have_url(re.compile("sign-in"))
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of the whole page."""
-        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True, animations="disabled")
+        """Keep a picture of the whole page, drawn in a window as tall as the page: nothing sticks half-way down."""
+        before = self.page.viewport_size or {"width": WIDE[0], "height": WIDE[1]}
+        tall = self.page.evaluate("() => { scrollTo(0, 0); return document.documentElement.scrollHeight; }")
+        self.page.set_viewport_size({"width": before["width"], "height": max(before["height"], min(tall, 6000))})
+        self.page.screenshot(path=SHOTS / f"{name}.png", animations="disabled")
+        self.page.set_viewport_size(before)
 
     def shoot_all(self, name: str) -> None:
         """Keep pictures in light, in dark and at 360 px."""

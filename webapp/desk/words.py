@@ -70,6 +70,8 @@ def event_words(happened: Happened, *, trainer: str = "", number: int | None = N
     """
     if happened.what in _TOLD_ELSEWHERE:
         return None
+    if happened.what == "session.attendance" and not happened.before:
+        return None  # The first marks come with the session's completion; only a correction is a line of its own.
     who = _("The desk") if happened.actor_kind is ActorKind.SYSTEM else happened.actor_name
     text = str(happened.after.get("reason") or "")
     if happened.what == "booking.payment":

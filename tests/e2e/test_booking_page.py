@@ -1,0 +1,66 @@
+"""The booking page without JavaScript, outside every zone, and empty."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import Visit
+from tests.e2e.scene import FURTHER, NEAR, TELUGU, Scene, fill_course
+from tests.make import HOME, Make
+
+
+def test_the_same_booking_without_javascript(make: Make, visit: Visit) -> None:
+    scene = Scene(make)
+    staff, manager = visit(scene.staff, javascript=False), visit(scene.manager, javascript=False)
+    page = staff.page
+    page.goto("/bookings/new")
+    fill_course(page, scene, script=False)
+    page.get_by_role("button", name="Check").last.click()
+    plan = page.locator("#plan")
+    expect(plan).to_contain_text("Rajahmundry Central")
+    expect(plan).to_contain_text("30 sessions")
+    expect(page.get_by_label("Student", exact=True)).to_have_value(TELUGU)
+    expect(plan.get_by_role("radio", name=NEAR)).to_be_checked()
+    staff.shoot("new-booking-without-javascript")
+    plan.get_by_role("radio", name=FURTHER).check()
+    page.get_by_role("button", name="Propose").click()
+    expect(page.get_by_role("alert")).to_contain_text(f"{FURTHER} is proposed for")
+    expect(page.get_by_text("Pending approval").first).to_be_visible()
+
+    manager.page.goto("/approvals")
+    manager.page.get_by_role("link", name="Review").click()
+    manager.page.get_by_role("button", name="Approve").click()
+    expect(manager.page.get_by_role("alert")).to_contain_text(f"Approved: {FURTHER} teaches")
+
+
+def test_a_place_outside_every_zone_is_kept_as_an_enquiry(make: Make, visit: Visit) -> None:
+    scene = Scene(make)
+    staff = visit(scene.staff)
+    page = staff.page
+    page.goto("/bookings/new")
+    page.get_by_label("Guardian").fill("Meena Rao")
+    page.get_by_label("Phone").fill("98480 22339")
+    page.get_by_label("Location").fill(f"{HOME.lat - 4:.4f}, {HOME.lng - 3:.4f}")
+    expect(page.locator("#plan")).to_contain_text("Nobody serves this place yet")
+    staff.shoot("new-booking-outside")
+    page.get_by_role("button", name="Record an enquiry").click()
+    expect(page.get_by_role("alert")).to_contain_text("The enquiry is recorded.")
+    expect(page.locator("main")).to_contain_text("Meena Rao")
+    staff.shoot_all("enquiries")
+
+
+def test_an_empty_form_says_what_is_missing_and_takes_the_reader_there(make: Make, visit: Visit) -> None:
+    scene = Scene(make)
+    staff = visit(scene.staff)
+    page = staff.page
+    page.goto("/bookings/new")
+    page.get_by_role("button", name="Put on the waitlist").click()
+    summary = page.locator("[data-error-summary]")
+    expect(summary).to_be_focused()
+    expect(page).to_have_title(re.compile("^Error: "))
+    summary.get_by_role("link", name="Give a phone number.").click()
+    expect(page.get_by_label("Phone")).to_be_focused()
+    staff.shoot_all("new-booking-errors")
+    assert staff.violations() == []
