@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
@@ -203,12 +203,16 @@ def _matches(search: str) -> ColumnElement[bool]:
     if len(digits) >= _FEWEST_DIGITS:
         guardians.append(Guardian.phone.contains(digits, autoescape=True))
     found: list[ColumnElement[bool]] = [
-        exists().where(Guardian.household_id == Booking.household_id, or_(*guardians)),
-        exists().where(
-            BookingStudent.booking_id == Booking.id,
-            BookingStudent.student_id == Student.id,
-            Student.name.icontains(search, autoescape=True),
-        ),
+        # Correlated by name: the list joins the first guardian, these look at every one.
+        select(Guardian.id)
+        .where(Guardian.household_id == Booking.household_id, or_(*guardians))
+        .correlate(Booking)
+        .exists(),
+        select(Student.id)
+        .join(BookingStudent, BookingStudent.student_id == Student.id)
+        .where(BookingStudent.booking_id == Booking.id, Student.name.icontains(search, autoescape=True))
+        .correlate(Booking)
+        .exists(),
     ]
     if code:
         found.append(func.replace(Booking.reference, "-", "").contains(code, autoescape=True))

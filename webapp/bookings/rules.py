@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -29,6 +29,8 @@ HORIZON = timedelta(days=5 * 366)
 _FIXED_ONLINE = 6
 """The first sessions of a hybrid course are online, before the two modes take turns (rule B7)."""
 
+DAY = timedelta(days=1)
+WEEK = timedelta(weeks=1)
 _SUNDAY = 6
 
 
@@ -178,52 +180,68 @@ def later(timeslot: time, by: timedelta) -> time:
     return (datetime.combine(date.min, timeslot) + by).time()
 
 
-def _planned(number: int, on: date, timeslot: time, time_zone: str, mode: SessionMode) -> PlannedSession:
+def planned(number: int, on: date, timeslot: time, time_zone: str, mode: SessionMode) -> PlannedSession:
+    """The session of a local date and time in an IANA time zone (rules B4 and B10)."""
     start = resolve_local(on, timeslot, time_zone)
     return PlannedSession(number, on, timeslot, start.at, start.at + SESSION_LENGTH, mode, start.shifted)
 
 
-def _daily(request: CourseRequest) -> Iterator[PlannedSession]:
+def planned_after(first: PlannedSession, number: int, time_zone: str, mode: SessionMode) -> PlannedSession:
+    """The session back to back after ``first``: at the instant it ends, even where clocks change (rule B6)."""
+    slot, starts_at = later(first.timeslot, SESSION_LENGTH), first.ends_at
+    shifted = starts_at.astimezone(ZoneInfo(time_zone)).time() != slot
+    return PlannedSession(number, first.date, slot, starts_at, starts_at + SESSION_LENGTH, mode, shifted)
+
+
+def open_dates(first: date, step: timedelta, skip: Collection[date] = ()) -> Iterator[date]:
+    """``first`` and on in steps, without end, leaving out the dates to ``skip`` (rule B8)."""
+    on = first
+    while True:
+        if on not in skip:
+            yield on
+        on += step
+
+
+def first_sunday(start: date) -> date:
+    """The first Sunday on or after a date (rule B6)."""
+    return start + timedelta(days=_SUNDAY - start.weekday())
+
+
+def _daily(request: CourseRequest, skip: Collection[date]) -> Iterator[PlannedSession]:
     """Rule B5: consecutive days, all seven days of the week."""
-    for n in range(request.total_sessions):
-        on = request.start_date + timedelta(days=n)
-        yield _planned(n + 1, on, request.timeslot, request.time_zone, SessionMode.OFFLINE)
+    numbers = range(1, request.total_sessions + 1)
+    for number, on in zip(numbers, open_dates(request.start_date, DAY, skip), strict=False):
+        yield planned(number, on, request.timeslot, request.time_zone, SessionMode.OFFLINE)
 
 
-def _sundays(request: CourseRequest) -> Iterator[PlannedSession]:
-    """Rule B6: pairs, the second starting at the instant the first ends, even where clocks change around them."""
-    first_sunday = request.start_date + timedelta(days=_SUNDAY - request.start_date.weekday())
-    zone = ZoneInfo(request.time_zone)
-    second_slot = later(request.timeslot, SESSION_LENGTH)
-    for week in range(request.total_sessions // 2):
-        on = first_sunday + timedelta(weeks=week)
-        first = _planned(2 * week + 1, on, request.timeslot, request.time_zone, SessionMode.OFFLINE)
-        starts_at = first.ends_at
-        shifted = starts_at.astimezone(zone).time() != second_slot
+def _sundays(request: CourseRequest, skip: Collection[date]) -> Iterator[PlannedSession]:
+    """Rule B6: pairs, the second starting at the instant the first ends."""
+    numbers = range(1, request.total_sessions, 2)
+    for number, on in zip(numbers, open_dates(first_sunday(request.start_date), WEEK, skip), strict=False):
+        first = planned(number, on, request.timeslot, request.time_zone, SessionMode.OFFLINE)
         yield first
-        yield PlannedSession(
-            2 * week + 2, on, second_slot, starts_at, starts_at + SESSION_LENGTH, SessionMode.OFFLINE, shifted
-        )
+        yield planned_after(first, number + 1, request.time_zone, SessionMode.OFFLINE)
 
 
-def _hybrid(request: CourseRequest) -> Iterator[PlannedSession]:
+def _hybrid(request: CourseRequest, skip: Collection[date]) -> Iterator[PlannedSession]:
     """Rule B7: 30 consecutive days, six online, then online and offline in turn."""
-    for number in range(1, HYBRID_TOTAL + 1):
+    numbers = range(1, HYBRID_TOTAL + 1)
+    for number, on in zip(numbers, open_dates(request.start_date, DAY, skip), strict=False):
         offline = number > _FIXED_ONLINE and number % 2 == 0
         mode = SessionMode.OFFLINE if offline else SessionMode.ONLINE
-        on = request.start_date + timedelta(days=number - 1)
-        yield _planned(number, on, request.timeslot, request.time_zone, mode)
+        yield planned(number, on, request.timeslot, request.time_zone, mode)
 
 
 _PLANS = {DeliveryMode.WEEKDAY_DAILY: _daily, DeliveryMode.SUNDAY_ONLY: _sundays, DeliveryMode.HYBRID: _hybrid}
 
 
-def plan_sessions(request: CourseRequest) -> tuple[PlannedSession, ...]:
-    """The course's sessions in order, numbered from 1 (rules B4 to B7 and B10), for a request that was checked.
+def plan_sessions(request: CourseRequest, skip: Collection[date] = frozenset()) -> tuple[PlannedSession, ...]:
+    """The course's sessions in order, numbered from 1 (rules B4 to B8 and B10), for a request that was checked.
 
+    No session falls on a local date to ``skip`` (a holiday): the series runs longer, the number never changes.
     Raises ``RuleBroken`` when the count is not ``total_sessions`` (rule B9): such a schedule is never stored.
     """
-    sessions = tuple(_PLANS[request.delivery_mode](request))
+    sessions = tuple(_PLANS[request.delivery_mode](request, skip))
     if len(sessions) != request.total_sessions:
         raise RuleBroken(f"planned {len(sessions)} sessions of {request.total_sessions}")
     return sessions
@@ -256,12 +274,14 @@ def _kind_faults(request: CourseRequest, students: int) -> Iterator[Invalid]:
         yield Invalid("hybrid-count", "A hybrid course has exactly 30 sessions.", field="total_sessions")
 
 
-def _crosses_midnight(session: PlannedSession, zone: ZoneInfo) -> bool:
+def crosses_midnight(session: PlannedSession, time_zone: str) -> bool:
+    """Whether a session ends on another local date than it starts on (rule B4); midnight itself ends its day."""
+    zone = ZoneInfo(time_zone)
     last_instant = session.ends_at - timedelta(microseconds=1)
     return session.starts_at.astimezone(zone).date() != last_instant.astimezone(zone).date()
 
 
-def _time_faults(request: CourseRequest, now: datetime) -> Iterator[Invalid]:
+def _time_faults(request: CourseRequest, now: datetime, skip: Collection[date]) -> Iterator[Invalid]:
     """Rules B3 and B4, for a request that can be planned."""
     slot = request.timeslot
     if slot.second or slot.microsecond or slot.tzinfo is not None:
@@ -279,32 +299,35 @@ def _time_faults(request: CourseRequest, now: datetime) -> Iterator[Invalid]:
     if timedelta(minutes=minutes) + blocks * SESSION_LENGTH > timedelta(days=1):
         yield Invalid("crosses-midnight", "The sessions of a day must end by midnight.", field="timeslot")
         return
-    sessions = tuple(_PLANS[request.delivery_mode](request))
-    zone = ZoneInfo(request.time_zone)
+    sessions = tuple(_PLANS[request.delivery_mode](request, skip))
     if sessions and sessions[0].starts_at <= now:
         yield Invalid("start-now", "The first session must start later than now.", field="timeslot")
     # Where clocks jump over midnight itself a session may cross it although its time slot does not.
-    if any(_crosses_midnight(session, zone) for session in sessions):
+    if any(crosses_midnight(session, request.time_zone) for session in sessions):
         yield Invalid("crosses-midnight", "The sessions of a day must end by midnight.", field="timeslot")
 
 
-def faults_of(request: CourseRequest, *, students: int, now: datetime) -> list[Invalid]:
+def faults_of(
+    request: CourseRequest, *, students: int, now: datetime, skip: Collection[date] = frozenset()
+) -> list[Invalid]:
     """Everything wrong with a request (rules B1 to B4), each ``Invalid`` naming its field.
 
-    ``now`` is an aware instant. Fields: ``delivery_mode``, ``students``, ``total_sessions``, ``start_date``,
-    ``timeslot``, ``time_zone``. An empty list means that ``plan_sessions`` works.
+    ``now`` is an aware instant, ``skip`` the dates without sessions. Fields: ``delivery_mode``, ``students``,
+    ``total_sessions``, ``start_date``, ``timeslot``, ``time_zone``. An empty list means that ``plan_sessions`` works.
     """
     faults = list(_kind_faults(request, students))
     if not is_time_zone(request.time_zone):
         faults.append(Invalid("time-zone-unknown", "This time zone is not known.", field="time_zone"))
     elif not any(fault.field == "total_sessions" for fault in faults):
-        faults.extend(_time_faults(request, now))
+        faults.extend(_time_faults(request, now, skip))
     return faults
 
 
-def check_request(request: CourseRequest, *, students: int, now: datetime) -> None:
+def check_request(
+    request: CourseRequest, *, students: int, now: datetime, skip: Collection[date] = frozenset()
+) -> None:
     """Raise the first fault of a request, an ``Invalid`` naming its field."""
-    for fault in faults_of(request, students=students, now=now):
+    for fault in faults_of(request, students=students, now=now, skip=skip):
         raise fault
 
 

@@ -209,6 +209,16 @@ class BookingForm(BaseForm):
         return city.place if city else None
 
     @property
+    def place_problems(self) -> list[str]:
+        """What is wrong with the location that was typed."""
+        return _wrong(self.location)
+
+    @property
+    def time_problems(self) -> list[str]:
+        """What is wrong with the day and the time that were typed."""
+        return _wrong(self.start_date) + _wrong(self.timeslot)
+
+    @property
     def by_city(self) -> bool:
         """Whether the place is only the middle of a city."""
         return self.place is not None and not isinstance(self.location.data, Location)
@@ -362,6 +372,12 @@ class BookingForm(BaseForm):
         if isinstance(error, Invalid) and name != error.field:
             error = Invalid(error.code, error.message, field=name, **error.params)
         super().refuse(error)
+
+
+def _wrong(field: Any) -> list[str]:
+    """The errors of a field that holds something; one that is empty is not wrong but missing."""
+    filled = field.raw_data and str(field.raw_data[0]).strip()
+    return [str(error) for error in field.errors] if filled else []
 
 
 def _version(text: str | None) -> int:

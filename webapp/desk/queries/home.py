@@ -101,7 +101,8 @@ class Home:
     decides: bool
     approvals: Few[WaitingProposal]
     unmarked: Few[SessionRow]
-    today: Few[SessionRow]
+    today: int
+    """How many sessions there are today, each in its zone's time."""
     waitlist: Few[WaitingBooking]
     callbacks: Few[Callback]
     failed: Few[FailedCertificate] | None
@@ -118,12 +119,12 @@ def home(db: Session, *, visible_to: Actor, now: datetime) -> Home:
     """What needs the actor now, in eight statements at most."""
     decides = visible_to.may(Permission.ASSIGNMENT_APPROVE)
     unmarked, unmarked_total = waiting_for_attendance(db, now=now, limit=SHOWN, visible_to=visible_to)
-    today, today_total = sessions_on(db, None, now=now, limit=SHOWN, offset=0, visible_to=visible_to)
+    _first, today = sessions_on(db, None, now=now, limit=1, offset=0, visible_to=visible_to)
     return Home(
         decides=decides,
         approvals=_approvals(db, visible_to, decides),
         unmarked=Few(tuple(unmarked), unmarked_total),
-        today=Few(tuple(today), today_total),
+        today=today,
         waitlist=_waitlist(db, visible_to),
         callbacks=_callbacks(db, visible_to, now),
         failed=_failed(db, visible_to) if visible_to.may(Permission.CERTIFICATE_RETRY) else None,

@@ -24,7 +24,6 @@ from webapp.desk.queries.plan import Trainers, trainers_for
 from webapp.desk.views.blueprint import bp, in_words, limits
 from webapp.desk.views.new_booking import Do, answer_preview, pressed, refuse, sent_form, show_form, tell
 from webapp.web.access import current_actor, requires
-from webapp.zones.queries import zones_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,7 @@ def edit(booking_id: UUID) -> ResponseReturnValue:
     actor = current_actor()
     booking = _to_change(booking_id)
     with read_only() as db:
-        around = zones_at(db, booking.place)
         form = BookingForm(formdata=None, courses=active_courses(db), **_said_by(booking))
-    if around and around[0].id == booking.zone_id:
-        form.zone_id.data = None  # the serving zone needs no choosing
     return show_form(form, actor, booking=booking)
 
 

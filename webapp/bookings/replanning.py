@@ -1,0 +1,177 @@
+"""A course planned anew after it was booked: one session moved, a series paused, all of it later (rules B4, B8, B10).
+
+Pure like the rules. Numbers and modes stay with their sessions and the count never changes; whether a trainer is free
+at the new times is another question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from itertools import chain, islice, pairwise, repeat
+from typing import Protocol, TypeVar
+
+from webapp.bookings.rules import (
+    DAY,
+    SESSION_LENGTH,
+    WEEK,
+    CourseRequest,
+    CourseSessionStatus,
+    DeliveryMode,
+    PlannedSession,
+    crosses_midnight,
+    first_sunday,
+    later,
+    open_dates,
+    planned,
+    planned_after,
+)
+from webapp.core.errors import Invalid
+
+_LAST_START = timedelta(days=1) - SESSION_LENGTH
+"""The latest time of day at which a session may start, from midnight on (rule B4)."""
+
+
+class Scheduled(Protocol):
+    """What is asked of a session that may be handed over."""
+
+    @property
+    def status(self) -> CourseSessionStatus:
+        """Its status (rule S1)."""
+
+    @property
+    def starts_at(self) -> datetime:
+        """The instant it begins."""
+
+
+S = TypeVar("S", bound=Scheduled)
+
+
+def remaining(sessions: Iterable[S], now: datetime) -> tuple[S, ...]:
+    """The sessions a replacement takes over: scheduled and not begun, in order (rule A7)."""
+    ahead = (s for s in sessions if s.status is CourseSessionStatus.SCHEDULED and s.starts_at > now)
+    return tuple(sorted(ahead, key=lambda s: s.starts_at))
+
+
+def planned_move(session: PlannedSession, to_date: date, to_time: time, time_zone: str) -> PlannedSession:
+    """The same session at another local date and time of an IANA time zone (rules B4 and B10).
+
+    Raises ``Invalid`` for field ``timeslot``: ``timeslot-minutes`` for more than hours and minutes,
+    ``crosses-midnight``. Which sessions may move within their day rule B7 says: ``may_move_within_day``.
+    """
+    if to_time.second or to_time.microsecond or to_time.tzinfo is not None:
+        raise Invalid("timeslot-minutes", "Enter the time slot as hours and minutes.", field="timeslot")
+    return _within_its_day(planned(session.number, to_date, to_time, time_zone, session.mode), time_zone)
+
+
+def plan_pause(
+    sessions: Iterable[PlannedSession],
+    from_date: date,
+    to_date: date,
+    request: CourseRequest,
+    skip: Collection[date] = frozenset(),
+) -> tuple[PlannedSession, ...]:
+    """The remaining ``sessions`` when the family pauses from one local date to another, both included (rule B8).
+
+    Those before the pause stay; the others, in their order, go on after it in the pattern of the ``request``: on
+    consecutive days, or in pairs on Sundays, at its time slot, never on a date to ``skip``. Raises ``Invalid``
+    ``pause-order`` for field ``to_date``, and ``crosses-midnight`` for field ``timeslot``.
+    """
+    if to_date < from_date:
+        raise Invalid("pause-order", "The pause must end after it begins.", field="to_date")
+    ordered = sorted(sessions, key=lambda s: s.starts_at)
+    kept = [session for session in ordered if session.date < from_date]
+    going_on = [session for session in ordered if session.date >= from_date]
+    return (*kept, *_in_pattern(going_on, to_date + DAY, request, skip))
+
+
+def at_other_time(
+    sessions: Sequence[PlannedSession], minutes: int, time_zone: str
+) -> tuple[PlannedSession, ...] | None:
+    """All sessions, in order, so many minutes of the wall clock later (or earlier) on their own days.
+
+    A session back to back after another stays so. ``None`` when one would leave its day or two would overlap.
+    """
+    found: list[PlannedSession] = []
+    before: PlannedSession | None = None
+    for session in sessions:
+        wanted = timedelta(hours=session.timeslot.hour, minutes=session.timeslot.minute + minutes)
+        if not timedelta(0) <= wanted <= _LAST_START:
+            return None
+        if before is not None and _follows(before, session):
+            found.append(planned_after(found[-1], session.number, time_zone, session.mode))
+        else:
+            slot = later(session.timeslot, timedelta(minutes=minutes))
+            found.append(planned(session.number, session.date, slot, time_zone, session.mode))
+        before = session
+    return _sound(found, time_zone)
+
+
+def on_later_dates(
+    sessions: Sequence[PlannedSession],
+    first_date: date,
+    delivery_mode: DeliveryMode,
+    time_zone: str,
+    skip: Collection[date] = frozenset(),
+) -> tuple[PlannedSession, ...] | None:
+    """All sessions, in order, as many days (Sundays: weeks) later as bring the first one to ``first_date``.
+
+    Dates to ``skip`` are stepped over and not counted, so that a series planned around them comes out as if planned
+    from ``first_date``. ``None`` when the first cannot come there, one would leave its day or two would overlap.
+    """
+    step = WEEK if delivery_mode is DeliveryMode.SUNDAY_ONLY else DAY
+    steps, on = 0, sessions[0].date
+    while on < first_date:
+        steps, on = steps + 1, next(open_dates(on + step, step, skip))
+    if on != first_date or not steps:
+        return None
+    found: list[PlannedSession] = []
+    before: PlannedSession | None = None
+    for session in sessions:
+        on = next(islice(open_dates(session.date + step, step, skip), steps - 1, None))
+        if before is not None and _follows(before, session):
+            found.append(planned_after(found[-1], session.number, time_zone, session.mode))
+        else:
+            found.append(planned(session.number, on, session.timeslot, time_zone, session.mode))
+        before = session
+    return _sound(found, time_zone)
+
+
+def _in_pattern(
+    sessions: Sequence[PlannedSession], start: date, request: CourseRequest, skip: Collection[date]
+) -> Iterator[PlannedSession]:
+    """Sessions laid out from a local date on, in the pattern of the request."""
+    if request.delivery_mode is DeliveryMode.SUNDAY_ONLY:
+        dates, a_day = open_dates(first_sunday(start), WEEK, skip), 2
+    else:
+        dates, a_day = open_dates(start, DAY, skip), 1
+    before: PlannedSession | None = None
+    for session, on in zip(sessions, chain.from_iterable(repeat(on, a_day) for on in dates), strict=False):
+        if before is not None and before.date == on:
+            new = planned_after(before, session.number, request.time_zone, session.mode)
+        else:
+            new = planned(session.number, on, request.timeslot, request.time_zone, session.mode)
+        before = _within_its_day(new, request.time_zone)
+        yield before
+
+
+def _within_its_day(session: PlannedSession, time_zone: str) -> PlannedSession:
+    if crosses_midnight(session, time_zone):
+        raise Invalid("crosses-midnight", "The sessions of a day must end by midnight.", field="timeslot")
+    return session
+
+
+def _follows(before: PlannedSession, session: PlannedSession) -> bool:
+    """Whether a session stands back to back after another, as the second of a Sunday does (rule B6)."""
+    return (
+        before.ends_at == session.starts_at
+        and before.date == session.date
+        and later(before.timeslot, SESSION_LENGTH) == session.timeslot
+    )
+
+
+def _sound(sessions: Sequence[PlannedSession], time_zone: str) -> tuple[PlannedSession, ...] | None:
+    """The sessions, unless one leaves its day or begins before the one before it has ended."""
+    if any(before.ends_at > after.starts_at for before, after in pairwise(sessions)):
+        return None
+    return None if any(crosses_midnight(session, time_zone) for session in sessions) else tuple(sessions)
