@@ -6,13 +6,14 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from redis import Redis
 from sqlalchemy import make_url
 
 from tests.make import Make
@@ -105,6 +106,8 @@ def running_desk(servers: Servers, folder: Path) -> Iterator[RunningDesk]:
     name = f"{servers.template}_e2e_{os.getpid()}_{next(_numbers)}"
     owner = make_url(servers.owner_url).username or ""
     embedded.create_database(servers.admin_url, name, owner=owner, template=servers.template)
+    with closing(Redis.from_url(servers.redis_url)) as queue:
+        queue.flushdb()  # what the desk before this one left
     try:
         desk = RunningDesk(servers.on_database(name), folder)
         try:
