@@ -794,6 +794,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_course_sessions_operator_id_starts_at", "course_sessions", ["operator_id", "starts_at"], unique=False
     )
+    op.create_index("ix_course_sessions_booking_id", "course_sessions", ["booking_id"], unique=False)
     op.create_index(
         "ix_course_sessions_successor_id",
         "course_sessions",
@@ -963,6 +964,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("status <> 'rescheduled'"),
     )
     op.drop_index("ix_course_sessions_successor_id", table_name="course_sessions")
+    op.drop_index("ix_course_sessions_booking_id", table_name="course_sessions")
     op.drop_index("ix_course_sessions_operator_id_starts_at", table_name="course_sessions")
     op.drop_table("course_sessions")
     op.drop_index("uq_certificates_token", table_name="certificates")

@@ -103,6 +103,7 @@ class CourseSession(Base):
             postgresql_where=text("status <> 'rescheduled'"),
         ),
         Index("ix_course_sessions_operator_id_starts_at", "operator_id", "starts_at"),
+        Index("ix_course_sessions_booking_id", "booking_id"),
         # Deleting a session asks who points to it.
         Index("ix_course_sessions_successor_id", "successor_id", postgresql_where=text("successor_id IS NOT NULL")),
     )
