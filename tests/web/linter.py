@@ -145,6 +145,7 @@ def _policy(root: Element) -> list[str]:
 
 def _htmx(root: Element) -> list[str]:
     found = []
+    within_forms = {element for form in root.iter("form") for element in form.iter()}
     for element in _elements(root):
         ours = {name.removeprefix("data-"): value for name, value in element.attrib.items() if "hx-" in name[:8]}
         if not ours or element.tag == "hx-partial":
@@ -160,8 +161,9 @@ def _htmx(root: Element) -> list[str]:
                 found.append(f"{_name(element)} runs script from {attribute}")
             if attribute == "hx-trigger" and "[" in value:
                 found.append(f"{_name(element)} filters its trigger with script")
-        # What changes something must also work without script: on a form, whose method is checked elsewhere.
-        if {"hx-post", "hx-put", "hx-patch", "hx-delete"} & ours.keys() and element.tag not in ("form", "button"):
+        # What sends something must also work without script: a form, whose method is checked elsewhere, or within one.
+        sends = {"hx-post", "hx-put", "hx-patch", "hx-delete"} & ours.keys()
+        if sends and element.tag not in ("form", "button") and element not in within_forms:
             found.append(f"{_name(element)} changes something without a form")
     return found
 

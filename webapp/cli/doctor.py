@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 from alembic.script import ScriptDirectory
 from flask import current_app
+from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.cli.common import table
@@ -45,6 +46,7 @@ class Finding:
 
 
 @click.command("doctor")
+@with_appcontext
 def doctor() -> None:
     """Look at everything the desk needs, print what was found, and exit with 1 when something fails."""
     settings: Settings = current_app.extensions["settings"]

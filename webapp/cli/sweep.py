@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from flask import current_app
+from flask.cli import with_appcontext
 
 from webapp import jobs
 from webapp.config import Settings
@@ -12,6 +13,7 @@ from webapp.db.job_context import JobContext
 
 
 @click.command("sweep")
+@with_appcontext
 def sweep() -> None:
     """Do the periodic work once, now. A sweeper that runs beside it does no harm: all of it may happen twice."""
     settings: Settings = current_app.extensions["settings"]

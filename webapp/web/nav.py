@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, current_app, g, request, url_for
 from flask_babel import lazy_gettext as _
 
 from webapp.core.actor import Permission
@@ -85,8 +85,7 @@ def nav_items() -> list[NavItem]:
     actor = actor_or_none()
     if actor is None:
         return []
-    counts = current_app.extensions.get(_COUNTS)
-    waiting: dict[str, int] = counts() if counts is not None else {}
+    waiting = _waiting()
     return [
         NavItem(
             url=url_for(entry.endpoint),
@@ -98,6 +97,15 @@ def nav_items() -> list[NavItem]:
         for entry in ENTRIES
         if entry.endpoint in current_app.view_functions and actor.may(entry.permission)
     ]
+
+
+def _waiting() -> dict[str, int]:
+    """How much waits where. A page draws its navigation twice, for wide and for narrow screens, and asks once."""
+    if _COUNTS not in g:
+        counts = current_app.extensions.get(_COUNTS)
+        setattr(g, _COUNTS, counts() if counts is not None else {})
+    waiting: dict[str, int] = g.get(_COUNTS)
+    return waiting
 
 
 def home_url() -> str:

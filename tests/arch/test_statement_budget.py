@@ -1,0 +1,281 @@
+"""No page needs more than twelve SQL statements, whoever opens it and however much there is to show.
+
+Every GET rule of the application is opened with the demo loaded, as an admin, a franchise's manager and its staff. A
+rule that this test does not know how to fill fails it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import make_url, text
+from werkzeug.routing import Rule
+
+from tests.jobs.builders import PlainRenderer
+from tests.make import Person
+from tests.services import Servers
+from tests.web.client import NOW, DeskClient, WatchedDatabase
+from tests.web.linter import lint_page
+from webapp import embedded
+from webapp.accounts.queries import account_of
+from webapp.assignments.service import Limits
+from webapp.certificates.jobs import issue
+from webapp.certificates.service import promise_for
+from webapp.clients.files import LocalFileStore, store_from_url
+from webapp.config import Settings
+from webapp.core.actor import Permission, Role
+from webapp.db import work as work_module
+from webapp.db.job_context import JobContext
+from webapp.db.work import Database, connect
+from webapp.demo.cast import SIGN_INS
+from webapp.demo.load import load
+from webapp.web.access import guard_of
+
+BUDGET = 12
+SHARE = 0.1
+"""About forty bookings, each state among them; trainers, zones and people as in the whole demo."""
+NEEDS_SERVERS = {"ops.readyz"}
+"""Answers 503 where no worker and no sweeper runs."""
+
+OWNED = """
+    SELECT {columns}, own FROM (
+        SELECT t.*, row_number() OVER (PARTITION BY own, {kind} ORDER BY {size}, t.id) AS smallest,
+               row_number() OVER (PARTITION BY own, {kind} ORDER BY {size} DESC, t.id) AS largest
+        FROM (SELECT *, operator_id = CAST(:own AS uuid) AS own FROM {table}) t
+    ) AS ranked
+    WHERE smallest = 1 OR largest = 1
+"""
+
+
+def owned(table: str, columns: str, *, kind: str = "1", size: str = "1") -> str:
+    """The smallest and the largest row of each kind, of the operator ``:own`` and of the others."""
+    return OWNED.format(table=table, columns=columns, kind=kind, size=size)
+
+
+FILL: dict[frozenset[str], str] = {
+    frozenset({"booking_id"}): owned(
+        "bookings",
+        "id AS booking_id",
+        kind="status",
+        size="total_sessions * (SELECT count(*) FROM booking_students s WHERE s.booking_id = t.id)",
+    ),
+    frozenset({"assignment_id"}): owned("assignments", "id AS assignment_id", kind="status"),
+    frozenset({"session_id"}): owned("course_sessions", "id AS session_id", kind="status", size="number"),
+    frozenset({"certificate_id"}): owned("certificates", "id AS certificate_id", kind="state"),
+    frozenset({"household_id"}): owned(
+        "households", "id AS household_id", size="(SELECT count(*) FROM students s WHERE s.household_id = t.id)"
+    ),
+    frozenset({"trainer_id"}): owned(
+        "trainers",
+        "id AS trainer_id",
+        kind="active",
+        size="(SELECT count(*) FROM schedule_slots s WHERE s.trainer_id = t.id)",
+    ),
+    frozenset({"zone_id"}): owned(
+        "zones",
+        "id AS zone_id",
+        kind="kind",
+        size="(SELECT count(*) FROM trainer_zones z WHERE z.zone_id = t.id)",
+    ),
+    frozenset({"operator_id"}): "SELECT id AS operator_id, id = CAST(:own AS uuid) AS own FROM operators",
+    frozenset({"course_id"}): "SELECT id AS course_id, true AS own FROM courses",
+    frozenset({"number"}): "SELECT number, true AS own FROM certificates ORDER BY id LIMIT 3",
+    frozenset({"number", "token"}): "SELECT number, token, true AS own FROM certificates ORDER BY id LIMIT 3",
+    frozenset({"filename"}): "SELECT 'app.css' AS filename, true AS own",
+}
+"""How to fill a rule's arguments: a query whose columns are the arguments, and whether staff of ``:own`` may see it."""
+
+ASKED: dict[str, str] = {
+    "bookings.index": "SELECT reference AS q FROM bookings ORDER BY id LIMIT 1",
+    "bookings.enquiries": "SELECT 'all' AS status",
+    "certificates.index": "SELECT number AS q FROM certificates ORDER BY id LIMIT 1",
+    "certificates.verify": "SELECT number FROM certificates ORDER BY id LIMIT 1",
+    "course_sessions.index": "SELECT 'waiting' AS view",
+    "desk.new_booking": "SELECT id AS household FROM households WHERE operator_id = :own ORDER BY id LIMIT 1",
+    "households.index": "SELECT name AS q FROM students ORDER BY id LIMIT 1",
+    "trainers.index": "SELECT name AS q FROM trainers ORDER BY id LIMIT 1",
+    "zones.index": "SELECT name AS q FROM zones ORDER BY id LIMIT 1",
+    "zones.lookup": "SELECT center_lat || ', ' || center_lng AS place FROM zones ORDER BY id LIMIT 1",
+}
+"""What to ask pages that can be asked something; each is opened without as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One address to open, and whether staff of the chosen franchise may see what is there."""
+
+    endpoint: str
+    values: dict[str, str]
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A committed database with the demo, one of its franchises, and three people."""
+
+    database: Database
+    franchise: UUID
+    people: tuple[Person, ...]
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """What a question finds; ``:own`` is the franchise."""
+        with self.database.read_only() as db:
+            values = {"own": self.franchise} if ":own" in sql else {}
+            return [dict(row) for row in db.execute(text(sql), values).mappings()]
+
+
+class PoorStore:
+    """A store that cannot keep its first file: that certificate stays pending."""
+
+    def __init__(self, store: LocalFileStore) -> None:
+        self._store = store
+        self._refused = False
+
+    def put(self, content: bytes, *, media_type: str) -> str:
+        """Refuse once, then keep."""
+        if not self._refused:
+            self._refused = True
+            raise OSError("no space left")
+        return self._store.put(content, media_type=media_type)
+
+    def get(self, sha256: str) -> bytes:
+        """What was kept."""
+        return self._store.get(sha256)
+
+
+@pytest.fixture
+def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetime], None]) -> Iterator[Demo]:
+    """A database of its own with the demo; dropped afterwards."""
+    name = f"{servers.template}_budget_{os.getpid()}"
+    owner = make_url(servers.owner_url).username or ""
+    embedded.create_database(servers.admin_url, name, owner=owner, template=servers.template)
+    engine = connect(servers.on_database(name).database_url, pool_size=2)
+    database = WatchedDatabase(engine, lambda job, ids: None)
+    database.left = []
+    before = work_module.database()
+    work_module.bind(database)
+    try:
+        load(
+            now=NOW,
+            hash_password=lambda _password: "nobody signs in with it",
+            promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
+            limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
+            share=SHARE,
+        )
+        store = store_from_url(settings.certificate_store_url)
+        assert isinstance(store, LocalFileStore)
+        issue(JobContext(settings, database, lambda: NOW), store=PoorStore(store), renderer=PlainRenderer())
+        yield _with_people(database)
+    finally:
+        work_module.bind(before)
+        engine.dispose()
+        embedded.drop_database(servers.admin_url, name)
+
+
+def _with_people(database: Database) -> Demo:
+    """The franchise with most bookings, its manager and staff, and an admin."""
+    with database.read_only() as db:
+        largest = db.execute(
+            text(
+                "SELECT o.id, o.name FROM operators o JOIN bookings b ON b.operator_id = o.id"
+                " WHERE o.kind = 'franchise' GROUP BY o.id ORDER BY count(*) DESC, o.name LIMIT 1"
+            )
+        ).one()
+        emails = [s.email for s in SIGN_INS if s.operator == largest.name]
+        found = [account_of(db, email) for email in ("admin@zonedesk.example", *emails)]
+    people = tuple(Person(a.id, a.email, a.name, a.role, a.operator_id) for a in found if a is not None)
+    assert len(people) == 3
+    return Demo(database, largest.id, people)
+
+
+def visits(app: Flask, demo: Demo) -> list[Visit]:
+    """Every address to open. Fails for a rule that nobody said how to fill."""
+    found: list[Visit] = []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.endpoint, rule.rule)):
+        if "GET" in (rule.methods or ()):
+            found += _visits_of(rule, demo)
+    unknown = ASKED.keys() - {visit.endpoint for visit in found}
+    assert unknown == set(), "questions for pages that there are not"
+    return found
+
+
+def _visits_of(rule: Rule, demo: Demo) -> list[Visit]:
+    if rule.arguments:
+        question = FILL.get(frozenset(rule.arguments))
+        assert question is not None, f"say in FILL how to fill {rule.rule}"
+        rows = demo.rows(question)
+        assert rows, f"the demo has nothing for {rule.rule}"
+        return [Visit(rule.endpoint, {name: row[name] for name in rule.arguments}, bool(row["own"])) for row in rows]
+    asked = demo.rows(ASKED[rule.endpoint]) if rule.endpoint in ASKED else []
+    return [Visit(rule.endpoint, {name: str(value) for name, value in row.items()}, True) for row in ({}, *asked)]
+
+
+def may_answer(app: Flask, visit: Visit, person: Person) -> set[int]:
+    """The statuses that are right for what somebody may see."""
+    guard = guard_of(app, visit.endpoint)
+    if isinstance(guard, Permission) and not person.actor.may(guard):
+        return {403}
+    if not visit.own and not person.actor.sees_everything:
+        return {404}
+    if visit.endpoint in NEEDS_SERVERS:
+        return {200, 503}
+    # A booking that does not wait any more cannot be edited or proposed for; a file that is not there is not found.
+    return {200, 303, 404, 409} if visit.endpoint in ("certificates.pdf", "desk.edit", "desk.propose") else {200, 303}
+
+
+def open_all(app: Flask, demo: Demo, person: Person, *, lint: bool) -> tuple[dict[str, list[int]], list[str]]:
+    """Open every address as one person: how many statements each page took, and everything that is wrong."""
+    client = app.test_client()
+    assert isinstance(client, DeskClient)
+    client.sign_in(person)
+    client.lint = False  # here one page at fault must not hide the next
+    counts: dict[str, list[int]] = defaultdict(list)
+    wrong = []
+    for visit in visits(app, demo):
+        response = client.get(visit.endpoint, **visit.values)
+        where = f"{person.role.value}: {visit.endpoint} {visit.values}"
+        counts[visit.endpoint].append(client.statements)
+        if response.status_code not in may_answer(app, visit, person):
+            wrong.append(f"{where} answers {response.status_code}")
+        elif client.statements > BUDGET:
+            wrong.append(f"{where} takes {client.statements} statements")
+        elif lint and response.status_code == 200 and response.mimetype == "text/html":
+            wrong += [f"{where}: {fault}" for fault in lint_page(response.text, status=200)]
+        response.close()
+    return counts, wrong
+
+
+def growing(counts: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Pages whose statements grow with what they show: one row found or 25, the smallest booking or the largest."""
+    one_row_or_many = {endpoint for endpoint, question in ASKED.items() if " AS q " in question}
+    return {
+        endpoint: taken
+        for endpoint, taken in counts.items()
+        if (endpoint.endswith(".show") or endpoint in one_row_or_many) and max(taken) - min(taken) > 1
+    }
+
+
+def test_no_page_needs_more_than_twelve_statements(app: Flask, demo: Demo, redis_url: str) -> None:
+    counts, wrong = {}, []
+    for person in demo.people:
+        with Redis.from_url(redis_url) as limits:
+            limits.flushdb()  # together they ask the public page more often than one visitor may
+        # Linting takes longer than all the rest, and staff sees what its manager sees, less some buttons.
+        counts[person.role.value], faults = open_all(app, demo, person, lint=person.role is not Role.FRANCHISE_STAFF)
+        wrong += faults
+    print(f"\n{'fewest-most statements':28}" + "".join(f"{role:>20}" for role in counts))
+    for endpoint in next(iter(counts.values())):
+        taken = [by_endpoint[endpoint] for by_endpoint in counts.values()]
+        print(f"{endpoint:28}" + "".join(f"{f'{min(some)}-{max(some)}':>20}" for some in taken))
+    assert not wrong, "\n".join(wrong)
+    assert growing(counts[Role.ADMIN.value]) == {}, "these take more statements where there is more to show"
