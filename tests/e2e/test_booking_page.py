@@ -35,6 +35,27 @@ def test_the_same_booking_without_javascript(make: Make, visit: Visit) -> None:
     expect(manager.page.get_by_role("alert")).to_contain_text(f"Approved: {FURTHER} teaches")
 
 
+def test_the_panel_follows_every_kind_of_schedule(make: Make, visit: Visit) -> None:
+    scene = Scene(make)
+    staff = visit(scene.staff)
+    page, plan = staff.page, staff.page.locator("#plan")
+    page.goto("/bookings/new")
+    fill_course(page, scene)
+    expect(plan).to_contain_text("all at home")
+    page.get_by_label("Days").select_option("sunday_only")
+    expect(plan).to_contain_text(re.compile(r"16:00\s+and\s+16:40 IST"))
+    expect(plan).to_contain_text("Sun 10 Jan 2027")
+    page.get_by_label("Class").select_option("hybrid")
+    page.get_by_label("Days").select_option("hybrid")
+    expect(plan).to_contain_text("18 online, 12 at home")
+    staff.mark()
+    page.get_by_label("First day").fill("2026-12-31")
+    expect(plan.get_by_role("button", name="Propose")).to_have_count(0)
+    expect(plan.locator(".zd-error").first).to_be_visible()
+    staff.assert_not_reloaded()
+    assert staff.violations() == []
+
+
 def test_a_place_outside_every_zone_is_kept_as_an_enquiry(make: Make, visit: Visit) -> None:
     scene = Scene(make)
     staff = visit(scene.staff)
