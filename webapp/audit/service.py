@@ -27,7 +27,8 @@ class Origin:
     address: str | None = None
 
 
-_origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin("cli"))
+_FROM_TERMINAL = Origin("cli")
+_origin: ContextVar[Origin] = ContextVar("audit_origin", default=_FROM_TERMINAL)
 
 
 def set_origin(origin: Origin) -> None:

@@ -133,7 +133,7 @@ def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
             Booking.reference,
             Booking.status.label("booking_status"),
             CourseSession.number,
-            Booking.total_sessions,
+            Booking.total_sessions.label("total"),
             Course.name.label("course"),
             Zone.name.label("zone"),
             Booking.address,
@@ -161,4 +161,4 @@ def _read(row: Any) -> SessionRow:
         Participant(UUID(student_id), name, AttendanceMark(given) if given else None)
         for student_id, name, given in row.students or ()
     )
-    return SessionRow(*row[:-1], people)
+    return SessionRow(**{**row._mapping, "students": people})

@@ -1,7 +1,7 @@
 """What a job gets instead of a request: settings, the process's own database, the clock.
 
-It lives here because every room's ``jobs.py`` needs it and may only import downwards; of the doors to the outside a room
-opens the ones it needs itself (``clients`` and ``db`` are siblings and do not know each other).
+It lives here because every room's ``jobs.py`` needs it and may only import downwards; of the doors to the outside a
+room opens the ones it needs itself (``clients`` and ``db`` are siblings and do not know each other).
 """
 
 from __future__ import annotations

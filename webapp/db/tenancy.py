@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, true
@@ -46,4 +45,4 @@ def owned_by(column: QueryableAttribute[UUID] | ColumnElement[UUID], actor: Acto
     """The ownership condition of rule E2 over an ``operator_id`` column: one's own operator's rows, or all."""
     if actor.sees_everything:
         return true()
-    return cast(ColumnElement[bool], column == actor.operator_id)
+    return column == actor.operator_id

@@ -107,7 +107,7 @@ class Database:
                         "too-busy", "Many people are changing the same thing. Nothing was changed; try again."
                     ) from error
                 log.info("transaction.retried", sqlstate=sqlstate_of(error), attempt=attempt)
-                time.sleep(uniform(0, 0.05 * 2**attempt))
+                time.sleep(uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter keeps no secret
         raise AssertionError("unreachable")
 
     @contextmanager

@@ -47,9 +47,7 @@ def redis_client(redis_url: str, *, timeout: float) -> Redis:
 class Doorbell:
     """Rings jobs. Safe to share between threads; it connects at the first ring."""
 
-    def __init__(
-        self, redis_url: str, *, timeout: float = 0.5, queue: str = QUEUE
-    ) -> None:
+    def __init__(self, redis_url: str, *, timeout: float = 0.5, queue: str = QUEUE) -> None:
         """Ring on ``queue`` at ``redis_url``, waiting at most ``timeout`` seconds for each step."""
         self._queue = Queue(
             queue,

@@ -1,4 +1,4 @@
-"""When periodic work is due. Seconds of a monotonic clock are handed in: turning a machine's clock back skips nothing."""
+"""When periodic work is due. Seconds of a monotonic clock are handed in: a clock turned back skips nothing."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class DeskWorker(Worker):
-    """RQ's worker, which also says again who it is with every sign of life: flushing Redis does not make it invisible."""
+    """RQ's worker, which says who it is with every sign of life: flushing Redis does not make it invisible."""
 
     asked_to_stop = False
 
@@ -98,9 +98,7 @@ def _install(stop: threading.Event) -> None:
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
     """Catch SIGTERM and SIGINT while no RQ worker does; the handlers from before come back afterwards."""
-    before = {
-        number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     stop = threading.Event()
     _install(stop)
     try:
@@ -126,12 +124,7 @@ def pulse(redis_url: str, queue: str = QUEUE, *, timeout: float) -> Pulse:
     connection = redis_client(redis_url, timeout=timeout)
     try:
         seconds, _micro = connection.time()
-        known = [
-            as_text(key)
-            for key in connection.smembers(
-                worker_registration.WORKERS_BY_QUEUE_KEY % queue
-            )
-        ]
+        known = [as_text(key) for key in connection.smembers(worker_registration.WORKERS_BY_QUEUE_KEY % queue)]
         lives = [connection.hmget(key, "last_heartbeat", "death") for key in known]
         waiting = connection.llen(Queue.redis_queue_namespace_prefix + queue)
     finally:
