@@ -218,6 +218,7 @@ def booking_to_change(db: Session, booking_id: UUID, *, by: Actor, version: int 
 
     Raises ``NotFound``, and ``Conflict`` ``booking-changed`` when ``version`` is given and no longer the present one.
     """
+    db.flush()  # an earlier verb of this transaction may have changed the row; reading it anew must not undo that
     booking = db.scalar(
         select(Booking)
         .where(Booking.id == booking_id, owned_by(Booking.operator_id, by))
