@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from webapp.assignments.rules import CourseNeed, TrainerFacts, Verdict
-from webapp.bookings.rules import ClassType, CourseRequest, DeliveryMode, plan_sessions
+from webapp.bookings.rules import ClassType, CourseRequest, DeliveryMode, PlannedSession, plan_sessions
 from webapp.core.actor import Actor, ActorKind, Role
 from webapp.core.geo import Location, circle_area_km2
+from webapp.core.intervals import Interval
+from webapp.schedule.rules import TakenSlot
 from webapp.trainers.rules import WorkingHours
 from webapp.zones.rules import ZoneFacts
 
@@ -17,6 +19,7 @@ NOW = datetime(2027, 1, 1, 0, 0, tzinfo=UTC)
 KOLKATA = "Asia/Kolkata"
 NEW_YORK = "America/New_York"
 HOME = Location(17.6868, 83.2185)
+ONE_KM_NORTH = Location(HOME.lat + 1 / 111.195, HOME.lng)
 OPERATOR, OTHER_OPERATOR = UUID(int=1), UUID(int=2)
 ZONE, OTHER_ZONE = UUID(int=11), UUID(int=12)
 COURSE, OTHER_COURSE = UUID(int=21), UUID(int=22)
@@ -69,6 +72,7 @@ def a_need(request: CourseRequest | None = None, **changes: Any) -> CourseNeed:
         "reach_km": 3.0,
         "time_zone": request.time_zone,
         "sessions": plan_sessions(request),
+        "delivery_mode": request.delivery_mode,
     }
     return CourseNeed(**facts | changes)
 
@@ -87,6 +91,27 @@ def a_trainer(**changes: Any) -> TrainerFacts:
         "time_zone": KOLKATA,
     }
     return TrainerFacts(**facts | changes)
+
+
+def a_slot(start: datetime, **changes: Any) -> TakenSlot:
+    """Forty minutes of another booking, one kilometre from ``HOME``: a way of four minutes."""
+    facts: dict[str, Any] = {
+        "period": Interval(start, start + timedelta(minutes=40)),
+        "place": ONE_KM_NORTH,
+        "buffer_minutes": 0,
+        "booking_id": UUID(int=900),
+    }
+    return TakenSlot(**facts | changes)
+
+
+def a_slot_before(session: PlannedSession, gap_minutes: int = 0, **changes: Any) -> TakenSlot:
+    """A slot of another booking that ends so many minutes before a session."""
+    return a_slot(session.starts_at - timedelta(minutes=40 + gap_minutes), **changes)
+
+
+def a_slot_after(session: PlannedSession, gap_minutes: int = 0, **changes: Any) -> TakenSlot:
+    """A slot of another booking that starts so many minutes after a session."""
+    return a_slot(session.ends_at + timedelta(minutes=gap_minutes), **changes)
 
 
 def a_verdict(**changes: Any) -> Verdict:

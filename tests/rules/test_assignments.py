@@ -28,12 +28,14 @@ from tests.rules.builders import (
     a_hybrid_request,
     a_need,
     a_request,
+    a_slot_before,
     a_trainer,
     a_verdict,
     an_actor,
     clock_time,
     utc,
 )
+from webapp.assignments.fixes import MoveSession
 from webapp.assignments.reasons import FACTS, SENTENCES, Fact, plain_km
 from webapp.assignments.rules import (
     HOLD_HOURS,
@@ -126,6 +128,7 @@ def test_t11_every_failed_rule_is_told_and_not_the_first_alone() -> None:
         hours=(WorkingHours(0, time(9), time(10)),),
         away=(away,),
         busy=(away,),
+        taken=(a_slot_before(a_need().sessions[0]),),
         blocked=True,
     )
     told = {reason.code for reason in assess(a_need(), hopeless).reasons}
@@ -421,6 +424,29 @@ def test_t11_a_verdict_survives_storing() -> None:
         assert Verdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
 
 
+def test_t11_a_verdict_with_a_fix_survives_storing() -> None:
+    fix = MoveSession(free=9, total=10, number=4, on=date(2027, 1, 13), to_time=time(10, 20))
+    verdict = a_verdict(free=9, total=10, fix=fix)
+    assert Verdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
+
+
+def test_t11_a_verdict_stored_before_fixes_were_kept_can_still_be_read() -> None:
+    stored = a_verdict(free=10, total=10).to_json()
+    for name in ("free", "total", "fix"):
+        del stored[name]
+    assert Verdict.from_json(stored) == a_verdict()
+
+
+def test_t11_a_verdict_counts_the_sessions_with_nothing_in_the_way() -> None:
+    trainer = a_trainer(
+        away=(Interval(utc(2027, 1, 12), utc(2027, 1, 14)),),
+        busy=(Interval(utc(2027, 1, 13), utc(2027, 1, 15)),),
+        active=False,
+    )
+    assert (assess(a_need(), trainer).free, assess(a_need(), trainer).total) == (7, 10)
+    assert assess(a_need(), a_trainer(hours=())).free == 0
+
+
 def test_t11_nothing_tells_whom_a_trainer_teaches() -> None:
     stored = assess(a_need(), a_trainer(busy=(Interval(utc(2027, 1, 10), utc(2027, 1, 11)),))).to_json()
     assert set(stored) == {
@@ -431,6 +457,9 @@ def test_t11_nothing_tells_whom_a_trainer_teaches() -> None:
         "preferences",
         "booked_minutes",
         "taught_before",
+        "free",
+        "total",
+        "fix",
     }
     assert stored["reasons"] == [{"code": "busy", "facts": {"count": 1, "total": 10, "first": "2027-01-10T18:20"}}]
 

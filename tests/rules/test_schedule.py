@@ -1,17 +1,28 @@
-"""Which wanted periods are taken (rules A2 and T4)."""
+"""Which wanted periods are taken, and the way between two places (rules A2, T4 and T9)."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from math import inf, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rules.builders import utc
+from tests.rules.builders import HOME, ONE_KM_NORTH, utc
 from webapp.core.errors import Conflict
+from webapp.core.geo import Location, distance_km
 from webapp.core.intervals import Interval
-from webapp.schedule.rules import MOVES, SlotStatus, clashes, hit, moved
+from webapp.schedule.rules import (
+    MOVES,
+    SlotStatus,
+    TravelSettings,
+    clashes,
+    hit,
+    moved,
+    pad_minutes,
+    way_minutes,
+)
 
 NINE = utc(2027, 1, 4, 9)
 
@@ -50,3 +61,53 @@ def test_a_held_slot_becomes_booked_and_never_held_again() -> None:
     with pytest.raises(Conflict) as refused:
         moved(SlotStatus.BOOKED, SlotStatus.HELD)
     assert refused.value.code == "slot-move"
+
+
+# ── T9: the way ──
+
+places = st.builds(Location, st.floats(17.6, 17.8), st.floats(83.1, 83.3))
+
+
+def test_t9_a_way_is_the_buffer_and_the_travel_rounded_up_to_minutes() -> None:
+    # 1 km × 1.4 at 25 km/h is 3.36 minutes.
+    assert way_minutes(HOME, ONE_KM_NORTH, buffer_minutes=15) == 19
+    assert way_minutes(HOME, ONE_KM_NORTH, buffer_minutes=15, travel=TravelSettings(1.0, 60.0)) == 16
+    assert way_minutes(HOME, ONE_KM_NORTH, buffer_minutes=0, travel=TravelSettings(2.0, 10.0)) == 12
+
+
+def test_t9_no_way_at_the_same_place_and_none_online() -> None:
+    next_door = Location(HOME.lat + 0.4 / 111_195, HOME.lng)
+    two_doors_on = Location(HOME.lat + 0.6 / 111_195, HOME.lng)
+    assert way_minutes(HOME, next_door, buffer_minutes=15) == 0
+    assert way_minutes(HOME, two_doors_on, buffer_minutes=15) == 16
+    assert way_minutes(None, ONE_KM_NORTH, buffer_minutes=15) == 0
+    assert way_minutes(ONE_KM_NORTH, None, buffer_minutes=15) == 0
+
+
+def test_t9_ten_minutes_on_paper_are_ten_minutes() -> None:
+    assert pad_minutes(5, 3.0, TravelSettings(1.4, 50.4)) == 10
+    assert pad_minutes(0, 0.001) == 1
+
+
+@pytest.mark.parametrize("unsound", [{"detour": 0.9}, {"detour": inf}, {"speed_kmh": 0}, {"speed_kmh": nan}])
+def test_t9_settings_no_way_can_be_worked_out_with_are_refused(unsound: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        TravelSettings(**unsound)
+
+
+@given(
+    places,
+    places,
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.floats(0, 9),
+    st.builds(TravelSettings, st.floats(1, 3), st.floats(5, 80)),
+)
+def test_t9_no_way_is_longer_than_the_pad(
+    one: Location, other: Location, buffer: int, more: int, further: float, travel: TravelSettings
+) -> None:
+    pad = pad_minutes(buffer + more, distance_km(one, other) + further, travel)
+    assert way_minutes(one, other, buffer_minutes=buffer, travel=travel) <= pad
+    assert way_minutes(one, other, buffer_minutes=buffer, travel=travel) == way_minutes(
+        other, one, buffer_minutes=buffer, travel=travel
+    )

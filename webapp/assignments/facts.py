@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from webapp.bookings.rules import PlannedSession
+from webapp.bookings.replanning import at_other_time, on_later_dates
+from webapp.bookings.rules import DAY, DeliveryMode, PlannedSession, SessionMode
 from webapp.core.errors import RuleBroken
 from webapp.core.geo import Location
-from webapp.core.intervals import Interval
+from webapp.core.intervals import Interval, resolve_local
+from webapp.schedule.rules import DEFAULT_TRAVEL, TakenSlot, TravelSettings, way_minutes
 from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours
 
 
@@ -19,8 +23,11 @@ from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours
 class TrainerFacts:
     """A trainer as the scorer sees one.
 
-    ``busy`` (held and booked slots, of other bookings) and ``away`` (time off) need only hold what overlaps the wanted
-    sessions. ``booked_minutes`` are those between the booking's first and last session. ``blocked``: family and trainer
+    ``taken`` are the held and booked slots, without those of the wanted sessions themselves; the booking's other slots
+    may be among them and then only refuse an overlap. A verdict needs those that overlap a wanted session or lie on its
+    local day within ``pad_minutes`` of it; a smallest fix needs all of ``fix_window``. ``busy`` are periods that are
+    taken too, but need no way. ``away`` (time off) need only hold what overlaps the wanted sessions (for a fix, the
+    window). ``booked_minutes`` are those between the booking's first and last session. ``blocked``: family and trainer
     are kept apart. ``taught_students``: taught one of these students before. ``languages`` are ISO 639-1 codes.
     """
 
@@ -40,6 +47,7 @@ class TrainerFacts:
     gender: str | None = None
     taught_students: bool = False
     booked_minutes: int = 0
+    taken: tuple[TakenSlot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +88,24 @@ def _local_view(sessions: Sequence[PlannedSession], time_zone: str) -> LocalView
     return LocalView(tuple(Pattern(*key, tuple(indexes)) for key, indexes in groups.items()), tuple(odd))
 
 
+@lru_cache(maxsize=4096)
+def _midnight(on: date, time_zone: str) -> datetime:
+    return resolve_local(on, time(0), time_zone).at
+
+
+def local_day(at: datetime, time_zone: str) -> Interval:
+    """The whole local day of an instant, from midnight to midnight, in an IANA time zone."""
+    on = at.astimezone(ZoneInfo(time_zone)).date()
+    return Interval(_midnight(on, time_zone), _midnight(on + DAY, time_zone))
+
+
 @dataclass(frozen=True, slots=True)
 class CourseNeed:
     """What a booking needs of its trainer. Sessions are sorted here; ``reach_km`` is the zone's (rule T8).
 
+    ``place`` is where its offline sessions are taught; ``buffer_minutes`` the zone's travel buffer and ``travel`` the
+    settings of rule T9. ``booking_id`` is that of a booking already stored. Only a smallest fix asks for
+    ``delivery_mode`` and ``skip``, the dates the booking leaves out (rule B8): they say how the course may be put off.
     Raises ``RuleBroken`` when there is no session or two of them overlap.
     """
 
@@ -98,17 +120,33 @@ class CourseNeed:
     prefers_gender: str | None = None
     prefers_taught_before: bool = False
     prefers_trainers: frozenset[UUID] = frozenset()
+    buffer_minutes: int = 0
+    travel: TravelSettings = DEFAULT_TRAVEL
+    booking_id: UUID | None = None
+    delivery_mode: DeliveryMode | None = None
+    skip: frozenset[date] = frozenset()
     starts: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
     ends: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
-    # Worked out once per time zone and shared by all trainers of one question: the only part that is filled later.
+    days: tuple[Interval, ...] = field(init=False, repr=False, compare=False)
+    """The local day of each session, in the booking's time zone."""
+    places: tuple[Location | None, ...] = field(init=False, repr=False, compare=False)
+    """Where each session is taught, ``None`` online."""
+    # Worked out once and shared by all trainers of one question: the only parts that are filled later.
     _views: dict[str, LocalView] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _ways: dict[tuple[float, float, int], timedelta] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    _others: dict[time | date, CourseNeed | None] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         sessions = tuple(sorted(self.sessions, key=lambda s: s.starts_at))
         starts, ends = (tuple(s.starts_at for s in sessions), tuple(s.ends_at for s in sessions))
         if not sessions or any(end > start for end, start in zip(ends, starts[1:], strict=False)):
             raise RuleBroken("a booking needs sessions that do not overlap")
-        for name, value in (("sessions", sessions), ("starts", starts), ("ends", ends)):
+        places = tuple(self.place if s.mode is SessionMode.OFFLINE else None for s in sessions)
+        days = tuple(local_day(start, self.time_zone) for start in starts)
+        kept = {"sessions": sessions, "starts": starts, "ends": ends, "days": days, "places": places}
+        for name, value in kept.items():
             object.__setattr__(self, name, value)
 
     def view_in(self, time_zone: str) -> LocalView:
@@ -117,7 +155,54 @@ class CourseNeed:
             self._views[time_zone] = _local_view(self.sessions, time_zone)
         return self._views[time_zone]
 
+    def way_to(self, slot: TakenSlot) -> timedelta:
+        """The time a trainer needs between an offline session and a taken slot (rule T9); none within one booking."""
+        place = slot.place
+        if place is None or (slot.booking_id is not None and slot.booking_id == self.booking_id):
+            return timedelta(0)
+        key = (place.lat, place.lng, slot.buffer_minutes)
+        way = self._ways.get(key)
+        if way is None:
+            larger = max(self.buffer_minutes, slot.buffer_minutes)
+            way = timedelta(minutes=way_minutes(self.place, place, buffer_minutes=larger, travel=self.travel))
+            self._ways[key] = way
+        return way
+
     @property
     def total(self) -> int:
         """How many sessions the trainer must take."""
         return len(self.sessions)
+
+    @property
+    def timeslot(self) -> time:
+        """The usual local time of a day's first session: the earliest where several are as usual."""
+        of_days: dict[date, time] = {}
+        for session in self.sessions:
+            of_days.setdefault(session.date, session.timeslot)
+        counted = Counter(of_days.values())
+        return min(counted, key=lambda slot: (-counted[slot], slot))
+
+    def at(self, timeslot: time) -> CourseNeed | None:
+        """The same course with all its sessions so much earlier or later that ``timeslot`` is the usual one.
+
+        ``None`` when a session would leave its day or two would overlap.
+        """
+        if timeslot not in self._others:
+            usual = self.timeslot
+            minutes = (timeslot.hour - usual.hour) * 60 + timeslot.minute - usual.minute
+            self._keep(timeslot, at_other_time(self.sessions, minutes, self.time_zone))
+        return self._others[timeslot]
+
+    def starting(self, on: date) -> CourseNeed | None:
+        """The same course as many days (Sundays: weeks) later as bring its first session to a local date.
+
+        ``None`` when it cannot start there, or where the need does not know its ``delivery_mode``.
+        """
+        if on not in self._others:
+            mode = self.delivery_mode
+            later = None if mode is None else on_later_dates(self.sessions, on, mode, self.time_zone, self.skip)
+            self._keep(on, later)
+        return self._others[on]
+
+    def _keep(self, key: time | date, sessions: tuple[PlannedSession, ...] | None) -> None:
+        self._others[key] = None if sessions is None else replace(self, sessions=sessions)

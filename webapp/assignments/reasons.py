@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -30,8 +30,14 @@ class ReasonCode(StrEnum):
     OUTSIDE_HOURS = "outside_hours"
     OFF = "off"
     BUSY = "busy"
+    TRAVEL = "travel"
     BLOCKED = "blocked"
 
+
+OF_SESSIONS = frozenset(
+    {ReasonCode.NO_HOURS, ReasonCode.OUTSIDE_HOURS, ReasonCode.OFF, ReasonCode.BUSY, ReasonCode.TRAVEL}
+)
+"""The codes of rules that each session passes or fails (T4, T5, T9); the others are about the trainer as a whole."""
 
 SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.INACTIVE: msgid("Not active"),
@@ -45,6 +51,10 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.OUTSIDE_HOURS: msgid("Outside working hours in %(count)s of %(total)s sessions, first %(first)s"),
     ReasonCode.OFF: msgid("Away in %(count)s of %(total)s sessions, first %(first)s"),
     ReasonCode.BUSY: msgid("Busy in %(count)s of %(total)s sessions, first %(first)s"),
+    ReasonCode.TRAVEL: msgid(
+        "Too little time for the way before or after %(count)s of %(total)s sessions, first %(first)s: "
+        "%(gap)s min, %(need)s min needed"
+    ),
     ReasonCode.BLOCKED: msgid("Kept apart from this family"),
 }
 
@@ -57,15 +67,21 @@ FACTS: dict[ReasonCode, frozenset[str]] = {
     ReasonCode.OUTSIDE_HOURS: _SOME_SESSIONS,
     ReasonCode.OFF: _SOME_SESSIONS,
     ReasonCode.BUSY: _SOME_SESSIONS,
+    ReasonCode.TRAVEL: _SOME_SESSIONS | {"gap", "need"},
 }
 """The facts each code carries, all of them and no more: what may be told about a trainer is decided here."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+def plain_date(on: date) -> str:
+    """A date in English, like "12 Jan"; pages hand in their own language's way."""
+    return f"{on.day} {_MONTHS[on.month - 1]}"
+
+
 def plain_moment(local: datetime) -> str:
     """A local moment in English, like "12 Jan 09:00"; pages hand in their own language's way."""
-    return f"{local.day} {_MONTHS[local.month - 1]} {local:%H:%M}"
+    return f"{plain_date(local)} {local:%H:%M}"
 
 
 def plain_km(km: float) -> str:
@@ -76,6 +92,8 @@ def plain_km(km: float) -> str:
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One failed rule. ``first`` is the first session hit, local to the booking's zone: ``2027-01-12T09:00``.
+
+    Of a way, ``gap`` is the time there is and ``need`` the time needed, both in whole minutes.
 
     Raises ``ValueError`` when the facts are not exactly those of the code.
     """

@@ -13,14 +13,15 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from webapp.assignments.conflicts import Conflicts, conflicts
 from webapp.assignments.facts import CourseNeed, TrainerFacts
+from webapp.assignments.fixes import Fix, fix_from_json
 from webapp.assignments.reasons import Fact, Reason, ReasonCode
 from webapp.core import moves
 from webapp.core.actor import Actor, ActorKind, Permission
 from webapp.core.errors import Forbidden
 from webapp.core.geo import distance_km
-from webapp.schedule.rules import hit
-from webapp.trainers.rules import MAX_COURSES, open_periods
+from webapp.trainers.rules import MAX_COURSES
 
 __all__ = [
     "HOLD_HOURS",
@@ -87,7 +88,11 @@ class Preference(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the scorer says of one trainer: every failed rule, and the numbers that rank (rule T11)."""
+    """What the scorer says of one trainer: every failed rule, and the numbers that rank (rule T11).
+
+    ``free`` of ``total`` sessions have nothing in the way; both are ``None`` in verdicts stored before they were kept.
+    ``fix`` is the smallest change that would make the trainer eligible, where one was looked for and found.
+    """
 
     trainer_id: UUID
     name: str
@@ -96,6 +101,9 @@ class Verdict:
     preferences: tuple[Preference, ...]
     booked_minutes: int
     taught_before: bool
+    free: int | None = None
+    total: int | None = None
+    fix: Fix | None = None
 
     @property
     def eligible(self) -> bool:
@@ -122,11 +130,15 @@ class Verdict:
             "preferences": [preference.value for preference in self.preferences],
             "booked_minutes": self.booked_minutes,
             "taught_before": self.taught_before,
+            "free": self.free,
+            "total": self.total,
+            "fix": None if self.fix is None else self.fix.to_json(),
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Verdict:
-        """The verdict that ``to_json`` stored."""
+        """The verdict that ``to_json`` stored, also before it kept ``free``, ``total`` and ``fix``."""
+        fix = stored.get("fix")
         return cls(
             trainer_id=UUID(stored["trainer_id"]),
             name=stored["name"],
@@ -135,45 +147,25 @@ class Verdict:
             preferences=tuple(Preference(preference) for preference in stored["preferences"]),
             booked_minutes=stored["booked_minutes"],
             taught_before=stored["taught_before"],
+            free=stored.get("free"),
+            total=stored.get("total"),
+            fix=None if fix is None else fix_from_json(fix),
         )
 
 
-def _outside_hours(need: CourseNeed, trainer: TrainerFacts) -> list[int]:
-    """Indexes of the sessions that no working period holds (rule T5), ascending."""
-    view = need.view_in(trainer.time_zone)
-    by_weekday: dict[int, list[tuple[int, int]]] = {}
-    for period in sorted(trainer.hours):
-        of_day = by_weekday.setdefault(period.weekday, [])
-        if of_day and period.start_minute <= of_day[-1][1]:
-            start, end = of_day.pop()
-            of_day.append((start, max(end, period.end_minute)))
-        else:
-            of_day.append((period.start_minute, period.end_minute))
-    outside: list[int] = []
-    for pattern in view.patterns:
-        for start, end in by_weekday.get(pattern.weekday, ()):
-            if start <= pattern.start_minute and pattern.end_minute <= end:
-                break
-        else:
-            outside.extend(pattern.indexes)
-    zone = ZoneInfo(trainer.time_zone)
-    for index in view.odd:
-        wanted = need.sessions[index].period
-        on = wanted.starts_at.astimezone(zone).date()
-        if not any(working.contains(wanted) for working in open_periods(trainer.hours, on, trainer.time_zone)):
-            outside.append(index)
-    return sorted(outside)
-
-
-def _of_sessions(code: ReasonCode, need: CourseNeed, indexes: Sequence[int]) -> Iterator[Reason]:
+def _of_sessions(
+    code: ReasonCode, need: CourseNeed, indexes: Sequence[int], more: dict[str, Fact] | None = None
+) -> Iterator[Reason]:
     """The reason for some of the sessions, with the first one on the booking's wall clock; none for no index."""
     if indexes:
         first = need.starts[indexes[0]].astimezone(ZoneInfo(need.time_zone))
         facts: dict[str, Fact] = {"count": len(indexes), "total": need.total, "first": first.strftime("%Y-%m-%dT%H:%M")}
-        yield Reason(code, facts)
+        yield Reason(code, facts | (more or {}))
 
 
-def _reasons(need: CourseNeed, trainer: TrainerFacts, away_km: float | None, max_courses: int) -> Iterator[Reason]:
+def _reasons(
+    need: CourseNeed, trainer: TrainerFacts, found: Conflicts, away_km: float | None, max_courses: int
+) -> Iterator[Reason]:
     """Every failed rule, in the order of the rules; cheap ones first."""
     if not trainer.active:
         yield Reason(ReasonCode.INACTIVE)
@@ -192,9 +184,13 @@ def _reasons(need: CourseNeed, trainer: TrainerFacts, away_km: float | None, max
     if not trainer.hours:
         yield Reason(ReasonCode.NO_HOURS)
     else:
-        yield from _of_sessions(ReasonCode.OUTSIDE_HOURS, need, _outside_hours(need, trainer))
-    yield from _of_sessions(ReasonCode.OFF, need, hit(need.starts, need.ends, trainer.away))
-    yield from _of_sessions(ReasonCode.BUSY, need, hit(need.starts, need.ends, trainer.busy))
+        yield from _of_sessions(ReasonCode.OUTSIDE_HOURS, need, found.outside)
+    yield from _of_sessions(ReasonCode.OFF, need, found.off)
+    yield from _of_sessions(ReasonCode.BUSY, need, found.busy)
+    if found.tight:
+        first = found.tight[0]
+        way: dict[str, Fact] = {"gap": first.gap_minutes, "need": first.need_minutes}
+        yield from _of_sessions(ReasonCode.TRAVEL, need, [tight.index for tight in found.tight], way)
     if trainer.blocked:
         yield Reason(ReasonCode.BLOCKED)
 
@@ -211,20 +207,23 @@ def _preferences(need: CourseNeed, trainer: TrainerFacts) -> Iterator[Preference
 
 
 def assess(need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_COURSES) -> Verdict:
-    """Every rule T1 to T8 and T10 for one trainer and all sessions: all reasons, not the first (rule T11).
+    """Every rule T1 to T10 for one trainer and all sessions: all reasons, not the first (rule T11).
 
     Pure and cheap: a few microseconds for a trainer with nothing in the way. Nothing in the answer tells whom the
-    trainer teaches.
+    trainer teaches. The verdict comes without a fix: ``smallest_fix`` looks for one.
     """
+    found = conflicts(need, trainer)
     away_km = None if trainer.base is None else distance_km(trainer.base, need.place)
     return Verdict(
         trainer_id=trainer.id,
         name=trainer.name,
-        reasons=tuple(_reasons(need, trainer, away_km, max_courses)),
+        reasons=tuple(_reasons(need, trainer, found, away_km, max_courses)),
         distance_km=away_km,
         preferences=tuple(_preferences(need, trainer)),
         booked_minutes=trainer.booked_minutes,
         taught_before=trainer.taught_students,
+        free=need.total - len(found.indexes),
+        total=need.total,
     )
 
 

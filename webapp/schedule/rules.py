@@ -1,13 +1,17 @@
-"""Schedule slots: periods in which a trainer is taken by a course session."""
+"""Schedule slots: periods in which a trainer is taken by a course session, and the way between two of them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import ceil, inf
+from uuid import UUID
 
 from webapp.core import moves
+from webapp.core.geo import Location, distance_km
 from webapp.core.intervals import Interval
 
 
@@ -45,3 +49,64 @@ def clashes(wanted: Sequence[Interval], taken: Iterable[Interval]) -> list[Inter
     """The wanted periods (ascending, disjoint) that overlap a taken one."""
     indexes = hit([w.starts_at for w in wanted], [w.ends_at for w in wanted], taken)
     return [wanted[i] for i in indexes]
+
+
+@dataclass(frozen=True, slots=True)
+class TravelSettings:
+    """How long a way takes (rule T9): the great-circle distance times ``detour``, at ``speed_kmh``.
+
+    Raises ``ValueError`` for a detour below 1, a speed that is not above 0, and what is no finite number.
+    """
+
+    detour: float = 1.4
+    speed_kmh: float = 25.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.detour < inf:
+            raise ValueError("a detour is a finite factor of at least 1")
+        if not 0 < self.speed_kmh < inf:
+            raise ValueError("a speed is a finite number above 0")
+
+
+DEFAULT_TRAVEL = TravelSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenSlot:
+    """A slot, held or booked, that a trainer already has.
+
+    ``place`` is where it is taught, ``None`` online: teaching online needs no way to it or from it.
+    ``buffer_minutes`` is that of its booking's zone. ``booking_id`` is only compared, never told.
+    """
+
+    period: Interval
+    place: Location | None
+    buffer_minutes: int = 0
+    booking_id: UUID | None = None
+
+
+def way_minutes(
+    one: Location | None, other: Location | None, *, buffer_minutes: int, travel: TravelSettings = DEFAULT_TRAVEL
+) -> int:
+    """Whole minutes a trainer needs between two sessions of different bookings (rule T9), rounded up.
+
+    Nothing at the same place (less than half a metre apart) and to or from teaching online; else the larger of the two
+    zones' buffers, ``buffer_minutes``, plus the travel.
+    """
+    if one is None or other is None or (km := distance_km(one, other)) == 0:
+        return 0
+    return _minutes_for(km, buffer_minutes, travel)
+
+
+def pad_minutes(max_buffer_minutes: int, max_distance_km: float, travel: TravelSettings = DEFAULT_TRAVEL) -> int:
+    """An upper bound of ``way_minutes``: slots further away in time can be left unread.
+
+    ``max_buffer_minutes`` is the largest buffer of the zones that may be met, ``max_distance_km`` the largest distance
+    between two places of teaching.
+    """
+    return _minutes_for(max_distance_km, max_buffer_minutes, travel)
+
+
+def _minutes_for(km: float, buffer_minutes: int, travel: TravelSettings) -> int:
+    # Rounded to a millionth first: what is ten minutes on paper must not become eleven by the last bit.
+    return ceil(round(buffer_minutes + km * travel.detour / travel.speed_kmh * 60, 6))
