@@ -47,6 +47,7 @@ def faults(source: str) -> list[str]:
 def roots(source: str) -> int:
     """How many elements stand at the top of a partial; a ``call`` block around everything counts as one."""
     text = without_comments(source)
+    text = re.sub(r"\{%-?\s*set\s+\w+\s*-?%\}.*?\{%-?\s*endset\s*-?%\}", "", text, flags=re.DOTALL)
     text = re.sub(r"\{%-?\s*(?:from|import|extends|set)\b.*?%\}", "", text, flags=re.DOTALL).strip()
     if re.match(r"\{%-?\s*(?:call|if)\b", text) and re.search(r"\{%-?\s*end(?:call|if)\s*-?%\}\Z", text):
         return 1
