@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -39,7 +40,8 @@ def test_a_whole_wish_lacks_nothing_and_has_its_sessions() -> None:
 
 @pytest.mark.parametrize("part", ["class_type", "delivery_mode", "total_sessions", "start_date", "timeslot"])
 def test_without_one_part_there_is_no_schedule_and_nobody_is_blamed(part: str) -> None:
-    wish = replace(WHOLE, **{part: None})
+    lacking: dict[str, Any] = {part: None}
+    wish = replace(WHOLE, **lacking)
     assert wish.request_in(KOLKATA) is None
     assert wish.scheduled_in(KOLKATA, NOW) == ((), ())
 

@@ -33,9 +33,7 @@ class Happened:
     source: str
 
 
-def history(
-    db: Session, subject_ids: Collection[UUID], *, visible_to: Actor, limit: int = 200
-) -> tuple[Happened, ...]:
+def history(db: Session, subject_ids: Collection[UUID], *, visible_to: Actor, limit: int = 200) -> tuple[Happened, ...]:
     """What happened to the given things, newest first, at most ``limit`` entries; nothing of another operator's."""
     rows: Sequence[Any] = db.execute(
         select(

@@ -25,10 +25,10 @@ from webapp.web.words import _
 from webapp.zones.queries import ZoneChoice, zone_choices
 
 bp = Blueprint("bookings", __name__)
-bp.add_app_template_filter(words.class_type_word, "class_type")
-bp.add_app_template_filter(words.delivery_mode_word, "delivery_mode")
-bp.add_app_template_filter(words.gender_word, "wished_gender")
-bp.add_app_template_filter(words.language_name, "language_name")
+bp.add_app_template_global(words.class_type_word, "class_type_word")
+bp.add_app_template_global(words.delivery_mode_word, "delivery_mode_word")
+bp.add_app_template_global(words.gender_word, "gender_word")
+bp.add_app_template_global(words.language_name, "language_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,7 @@ def index() -> ResponseReturnValue:
     """Bookings, filtered by what the address says."""
     args, wanted, actor = page_args(request.args), booking_filter(request.args), current_actor()
     with read_only() as db:
-        rows, total = queries.bookings_index(
-            db, wanted, limit=args.limit, offset=args.offset, visible_to=actor
-        )
+        rows, total = queries.bookings_index(db, wanted, limit=args.limit, offset=args.offset, visible_to=actor)
         page = BookingsPage(
             page=args.page_of(rows, total),
             filter=wanted,

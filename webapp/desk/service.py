@@ -143,9 +143,7 @@ def rebook(
     return Booked(placed.id, placed.reference, proposed)
 
 
-def _proposed(
-    work: Work, booking_id: UUID, ask: Ask, *, by: Actor, now: datetime, limits: Limits
-) -> Proposed | None:
+def _proposed(work: Work, booking_id: UUID, ask: Ask, *, by: Actor, now: datetime, limits: Limits) -> Proposed | None:
     if not ask.propose:
         return None
     return propose(work, booking_id, trainer_id=ask.trainer_id, by=by, now=now, limits=limits)

@@ -24,7 +24,7 @@ _MISSING: Final[dict[Missing, Any]] = {
 
 
 def missing_words(missing: Iterable[Missing]) -> list[str]:
-    """What the desk still has to ask. A Jinja filter."""
+    """What the desk still has to ask. A Jinja global."""
     return [str(_MISSING[thing]) for thing in missing]
 
 

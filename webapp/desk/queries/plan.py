@@ -161,9 +161,7 @@ def _sorted(verdicts: list[Verdict]) -> Trainers:
 
 def _lines(planned: tuple[PlannedSession, ...], time_zone: str) -> tuple[SessionLine, ...]:
     zone = ZoneInfo(time_zone)
-    return tuple(
-        SessionLine(s.number, s.date, s.starts_at.astimezone(zone).time(), s.mode, s.shifted) for s in planned
-    )
+    return tuple(SessionLine(s.number, s.date, s.starts_at.astimezone(zone).time(), s.mode, s.shifted) for s in planned)
 
 
 def _family_elsewhere(zone: ZoneAt) -> Invalid:

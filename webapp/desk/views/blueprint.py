@@ -12,7 +12,7 @@ from webapp.desk.words import event_words, missing_words
 from webapp.web.words import _
 
 bp = Blueprint("desk", __name__)
-bp.add_app_template_filter(missing_words, "missing_words")
+bp.add_app_template_global(missing_words, "missing_words")
 bp.add_app_template_global(event_words, "event_words")
 
 

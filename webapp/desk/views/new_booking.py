@@ -108,9 +108,7 @@ def create_booking() -> ResponseReturnValue:
         return show_form(form, actor, do=do, status=422)
     command, ask, now = form.to_command(), form.to_ask(propose=do is Do.PROPOSE), clock.now()
     try:
-        booked = retrying(
-            lambda work: service.book(work, command, ask, by=actor, now=now, limits=limits())
-        )
+        booked = retrying(lambda work: service.book(work, command, ask, by=actor, now=now, limits=limits()))
     except Conflict as error:
         if error.code == "booking-placed":
             return _placed_already(command.id, actor)
@@ -254,7 +252,7 @@ def _page(
     if form.family is None and not form.is_submitted():
         form.with_family(_family(db, form.household.data, actor))
     found = None
-    if do is Do.FIND:
+    if do is Do.FIND or (not trainers and form.find.data):
         search = search_words(form.find.data or "") if not form.find.errors else ""
         found = households_index(db, visible_to=actor, search=search, limit=_FOUND)[0] if search else ()
     plan = plan_of(

@@ -151,4 +151,3 @@ def _said_by(booking: BookingDetail) -> dict[str, Any]:
         "prefers_language": booking.prefers_language,
         "prefers_gender": booking.prefers_gender,
     }
-

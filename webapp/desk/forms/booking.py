@@ -6,7 +6,6 @@ Nothing in it is required by itself, so that a form half filled can be checked w
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, Final
@@ -14,27 +13,19 @@ from uuid import UUID
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import BooleanField, Field, HiddenField, StringField
+from wtforms import BooleanField, HiddenField, StringField
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the type stubs
 from wtforms.validators import ValidationError
-from wtforms.widgets import HiddenInput
 
 from webapp.accounts.rules import normalised_email
-from webapp.bookings.rules import (
-    MAX_STUDENTS,
-    STUDENTS_OF,
-    TOTALS,
-    ClassType,
-    DeliveryMode,
-    EnquiryStatus,
-    PaymentStatus,
-)
+from webapp.bookings.rules import TOTALS, ClassType, DeliveryMode, EnquiryStatus
 from webapp.bookings.service import EnquiryCommand
-from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, GENDERS, PAYMENTS, languages
+from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, GENDERS, languages
 from webapp.core.errors import DomainError, Invalid
 from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.courses.queries import CourseRow
+from webapp.desk.forms.fields import AUTOMATIC, HiddenUuidField, UuidsField, trainer_id, version_of
 from webapp.desk.places import by_state, cities, find_town
 from webapp.desk.rules import Wish
 from webapp.desk.service import Ask, BookCommand, FamilyCommand
@@ -54,46 +45,15 @@ from webapp.web.forms import (
 )
 from webapp.zones.queries import ZoneAt
 
-AUTOMATIC: Final = "best"
-"""The value of the choice "whoever is best when I press"."""
-
 _FIELD_OF: Final = {
     "place": "location",
     "household_id": "household",
     "course_id": "course",
-    "students": "student_1",
     "guardian-0_name": "guardian_name",
     "guardian-0_phone": "phone",
     "guardian-0_email": "email",
 }
 """Where the form shows what a rule says about a field of its own naming."""
-
-
-class HiddenUuidField(Field):
-    """An id the page carries along; ``data`` is a ``UUID`` or ``None``, also for rubbish."""
-
-    widget = HiddenInput()
-
-    def process_formdata(self, valuelist: Sequence[Any]) -> None:
-        """Read the id."""
-        self.data = None
-        with contextlib.suppress(ValueError):
-            self.data = UUID(str(valuelist[0])) if valuelist and valuelist[0] else None
-
-    def _value(self) -> str:
-        return str(self.data) if self.data else ""
-
-
-class UuidsField(Field):
-    """Several ids out of a list; ``data`` is a tuple of ``UUID``."""
-
-    def process_formdata(self, valuelist: Sequence[Any]) -> None:
-        """Read the ids."""
-        try:
-            self.data = tuple(dict.fromkeys(UUID(str(value)) for value in valuelist))
-        except ValueError as error:
-            self.data = ()
-            raise ValidationError(_l("Choose from the list.")) from error
 
 
 def _any(label: Any) -> tuple[str, Any]:
@@ -196,7 +156,7 @@ class BookingForm(BaseForm):
     @property
     def trainer_id(self) -> UUID | None:
         """The trainer named, ``None`` for the automatic choice and for none."""
-        return _trainer_id(self.trainer.data)
+        return trainer_id(self.trainer.data)
 
     @property
     def place(self) -> Location | None:
@@ -353,14 +313,7 @@ class BookingForm(BaseForm):
     @property
     def version_seen(self) -> int:
         """The version of the booking the page showed; 0, which no booking has, for rubbish."""
-        return _version(self.version.data)
-
-    @property
-    def students_wanted(self) -> int:
-        """How many places for students' names to show: as many as the class type takes, at least one."""
-        if self.class_type.data is None:
-            return MAX_STUDENTS
-        return STUDENTS_OF[self.class_type.data][-1]
+        return version_of(self.version.data)
 
     def refuse(self, error: DomainError) -> None:
         """Show a domain error at the field it is about, under the name that field has here."""
@@ -368,6 +321,8 @@ class BookingForm(BaseForm):
         if name is not None and name.startswith("student-"):
             place = name.removeprefix("student-").partition("_")[0]
             name = f"student_{int(place) + 1}" if place.isdigit() else "student_1"
+        elif name == "students":
+            name = "student_ids" if self.family is not None and self.family.students else "student_1"
         name = _FIELD_OF.get(name or "", name)
         if isinstance(error, Invalid) and name != error.field:
             error = Invalid(error.code, error.message, field=name, **error.params)
@@ -380,71 +335,5 @@ def _wrong(field: Any) -> list[str]:
     return [str(error) for error in field.errors] if filled else []
 
 
-def _version(text: str | None) -> int:
-    text = text or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
 def _date(value: Any) -> date | None:
     return value if isinstance(value, date) else None
-
-
-def _trainer_id(text: str | None) -> UUID | None:
-    """A trainer's id, ``None`` for the automatic choice, for nothing and for rubbish."""
-    with contextlib.suppress(ValueError):
-        return UUID(text or "")
-    return None
-
-
-class ProposeForm(BaseForm):
-    """Whom to propose for a booking that waits."""
-
-    trainer = StringField(_l("Trainer"))
-
-    def validate_trainer(self, field: Any) -> None:
-        """A trainer's id, or the automatic choice."""
-        if field.data != AUTOMATIC and self.trainer_id is None:
-            raise ValidationError(_l("Choose one from the list."))
-
-    @property
-    def trainer_id(self) -> UUID | None:
-        """The trainer named, ``None`` for the automatic choice."""
-        return _trainer_id(self.trainer.data)
-
-
-class ReasonForm(BaseForm):
-    """A reason for something that ends a booking; ``version`` is the one the page showed."""
-
-    version = HiddenField()
-    reason = TextField(_l("Reason"), max_length=400)
-
-    def validate_reason(self, field: Any) -> None:
-        """Something must be said."""
-        if not field.data:
-            raise ValidationError(_l("Give a reason."))
-
-    @property
-    def version_seen(self) -> int:
-        """The version the page showed; 0, which no booking has, for rubbish."""
-        return _version(self.version.data)
-
-
-class PaymentForm(BaseForm):
-    """What is known of the payment."""
-
-    version = HiddenField()
-    payment_status = ChoiceSelectField(_l("Payment"), coerce=PaymentStatus)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.payment_status.choices = [(status.value, word) for status, word in PAYMENTS.items()]
-
-    def validate_payment_status(self, field: Any) -> None:
-        """One of the list."""
-        if field.data is None:
-            raise ValidationError(_l("Choose one from the list."))
-
-    @property
-    def version_seen(self) -> int:
-        """The version the page showed; 0, which no booking has, for rubbish."""
-        return _version(self.version.data)
