@@ -1,0 +1,1 @@
+"""Benchmarks: ``make bench`` measures what was promised, prints a table and keeps the figures as JSON."""

@@ -1,0 +1,45 @@
+"""``python -m tests.bench [PART] [--strict]``: without a part all of them. ``SIZES=small`` only proves that they work.
+
+Prints a table and writes ``<DATA_DIR>/bench/<part>.json`` (``DATA_DIR`` is ``var``). A bound that is missed is told;
+it fails the run only with ``--strict``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.bench.databases import running_servers
+from tests.bench.engine import NORMAL, SMALL, EngineBench
+
+PARTS = ("engine",)
+
+
+def main() -> int:
+    """Measure the parts asked for; the exit code of the command."""
+    wanted = argparse.ArgumentParser(prog="python -m tests.bench")
+    wanted.add_argument("part", nargs="?", choices=PARTS)
+    wanted.add_argument("--strict", action="store_true", help="fail when a bound is missed")
+    asked = wanted.parse_args()
+    folder = Path(os.environ.get("DATA_DIR") or "var") / "bench"
+    small = os.environ.get("SIZES") == "small"
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"[{time.monotonic() - began:4.0f} s] {what}", flush=True)
+
+    with running_servers() as servers:
+        report = EngineBench(servers, SMALL if small else NORMAL, folder.resolve(), say).run()
+    path = report.write(folder)
+    say("done.")
+    print(f"\n{report.table()}\n\n{path}; {len(report.unmet)} of the bounds missed.")
+    if small:
+        print("SIZES=small: these figures prove that the benchmark runs, and nothing else.")
+    return 1 if asked.strict and report.unmet else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
