@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, time
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -41,7 +41,7 @@ class _Change:
 
     def facts(self) -> dict[str, int | date | time]:
         """What the change is, by name."""
-        return {"free": self.free, "total": self.total}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def sentence(
         self, *, clock: Callable[[time], str] = plain_time, day: Callable[[date], str] = plain_date
@@ -79,10 +79,6 @@ class MoveSession(_Change):
     on: date
     to_time: time
 
-    def facts(self) -> dict[str, int | date | time]:
-        """What the change is, by name."""
-        return {"free": self.free, "total": self.total, "number": self.number, "on": self.on, "to_time": self.to_time}
-
 
 @dataclass(frozen=True, slots=True)
 class MoveCourse(_Change):
@@ -92,10 +88,6 @@ class MoveCourse(_Change):
     message = msgid("Free for %(free)s of %(total)s: move the whole course to %(to_time)s")
 
     to_time: time
-
-    def facts(self) -> dict[str, int | date | time]:
-        """What the change is, by name."""
-        return {"free": self.free, "total": self.total, "to_time": self.to_time}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +99,19 @@ class StartLater(_Change):
 
     on: date
 
-    def facts(self) -> dict[str, int | date | time]:
-        """What the change is, by name."""
-        return {"free": self.free, "total": self.total, "on": self.on}
-
 
 Fix = MoveSession | MoveCourse | StartLater
 
 
 def fix_from_json(stored: Mapping[str, Any]) -> Fix:
     """The change that ``to_json`` stored. Raises ``ValueError`` for an unknown kind."""
-    free, total = stored["free"], stored["total"]
-    match FixKind(stored["kind"]):
-        case FixKind.MOVE_SESSION:
-            on, to_time = date.fromisoformat(stored["on"]), time.fromisoformat(stored["to_time"])
-            return MoveSession(free, total, stored["number"], on, to_time)
-        case FixKind.MOVE_COURSE:
-            return MoveCourse(free, total, time.fromisoformat(stored["to_time"]))
-        case FixKind.START_LATER:
-            return StartLater(free, total, date.fromisoformat(stored["on"]))
+    kind, free, total = FixKind(stored["kind"]), stored["free"], stored["total"]
+    if kind is FixKind.MOVE_COURSE:
+        return MoveCourse(free, total, time.fromisoformat(stored["to_time"]))
+    on = date.fromisoformat(stored["on"])
+    if kind is FixKind.START_LATER:
+        return StartLater(free, total, on)
+    return MoveSession(free, total, stored["number"], on, time.fromisoformat(stored["to_time"]))
 
 
 def applied(need: CourseNeed, fix: Fix) -> CourseNeed:
@@ -133,21 +119,24 @@ def applied(need: CourseNeed, fix: Fix) -> CourseNeed:
 
     Raises ``Conflict`` ``fix-outdated`` when the booking is no longer the one the change was found for.
     """
-    changed: CourseNeed | None = None
-    match fix:
-        case MoveSession():
-            session = next((s for s in need.sessions if (s.number, s.date) == (fix.number, fix.on)), None)
-            moved = session and moved_within_day(need, session, fix.to_time)
-            if session and moved:
-                others = (other for other in need.sessions if other is not session)
-                changed = replace(need, sessions=(*others, moved))
-        case MoveCourse():
-            changed = need.at(fix.to_time)
-        case StartLater():
-            changed = need.starting(fix.on)
+    changed: CourseNeed | None
+    if isinstance(fix, MoveCourse):
+        changed = need.at(fix.to_time)
+    elif isinstance(fix, StartLater):
+        changed = need.starting(fix.on)
+    else:
+        changed = _with_moved(need, fix)
     if changed is None:
         raise Conflict("fix-outdated", "The booking has changed meanwhile: this change no longer fits it.")
     return changed
+
+
+def _with_moved(need: CourseNeed, fix: MoveSession) -> CourseNeed | None:
+    session = next((s for s in need.sessions if (s.number, s.date) == (fix.number, fix.on)), None)
+    moved = session and moved_within_day(need, session, fix.to_time)
+    if moved is None:
+        return None
+    return replace(need, sessions=(*(other for other in need.sessions if other is not session), moved))
 
 
 def moved_within_day(need: CourseNeed, session: PlannedSession, to_time: time) -> PlannedSession | None:
