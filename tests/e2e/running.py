@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +24,7 @@ from webapp import embedded
 from webapp.app import create_app
 from webapp.config import load_settings
 from webapp.db import work as work_module
-from webapp.run import Parts, wait_until_ready
+from webapp.run import Part, Parts, wait_until_ready
 
 _numbers = count()
 
@@ -46,6 +47,7 @@ class RunningDesk:
             "SIGN_IN_RATE": "1000 per minute",
         }
         self._parts: Parts | None = None
+        self._worker: Part
         self._read: dict[Path, int] = {}
         self.app: Flask = create_app(
             load_settings(
@@ -66,9 +68,18 @@ class RunningDesk:
         parts = self._parts = Parts(self._env | {"ZONEDESK_NOW": now.isoformat()}, self._folder)
         web = ("-w", "1", "--threads", "4", "-b", f"127.0.0.1:{self.port}", "--no-control-socket")
         parts.start("web", "-m", "gunicorn", *web, "webapp.app:create_app()")
-        parts.start("worker", "worker.py")
+        self._worker = parts.start("worker", "worker.py")
         parts.start("sweeper", "worker.py", "sweep")
         wait_until_ready(parts, self.port)
+
+    @contextmanager
+    def worker_asleep(self) -> Iterator[None]:
+        """Stop the worker for a while, so that somebody can see what waits for it."""
+        os.kill(self._worker.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._worker.process.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End what was started, and nothing else."""
