@@ -18,7 +18,8 @@ from tests.web.client import NOW
 from webapp.accounts import service as accounts
 from webapp.accounts.signin import hash_password
 from webapp.assignments import service as assignments
-from webapp.assignments.service import Limits, Proposed
+from webapp.assignments.limits import Limits
+from webapp.assignments.service import Proposed
 from webapp.bookings import service as bookings
 from webapp.bookings.rules import ClassType, DeliveryMode
 from webapp.bookings.service import BookingCommand, PlacedBooking

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     """How long a proposal keeps its slots (rule A4)."""
     max_courses_per_trainer: int = Field(3, ge=1, le=50)
     """Rule T3."""
+    travel_detour: float = Field(1.4, ge=1, le=10)
+    """How much longer a way is than the great circle (rule T9)."""
+    travel_speed_kmh: float = Field(25.0, ge=1, le=200)
     max_absences: int = Field(6, ge=0, le=30)
     """Rule C1."""
     certificate_lease_seconds: int = Field(30, ge=1, le=3600)

@@ -28,7 +28,7 @@ from tests.web.client import NOW, DeskClient, WatchedDatabase
 from tests.web.linter import lint_page
 from webapp import embedded
 from webapp.accounts.queries import account_of
-from webapp.assignments.service import Limits
+from webapp.assignments.limits import Limits
 from webapp.certificates.jobs import issue
 from webapp.certificates.service import promise_for
 from webapp.clients.files import LocalFileStore, store_from_url

@@ -16,7 +16,7 @@ from tests.e2e.scene import HINDI, TELUGU, Scene
 from tests.e2e.visitor import Visitor
 from tests.web.client import NOW
 from webapp.assignments import service as assignments
-from webapp.assignments.service import Limits
+from webapp.assignments.limits import Limits
 from webapp.bookings import service as bookings
 from webapp.bookings.models import CourseSession
 from webapp.bookings.rules import EnquiryStatus

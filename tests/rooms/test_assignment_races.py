@@ -29,9 +29,10 @@ from tests.services import Servers
 from tests.web.client import NOW
 from webapp import embedded
 from webapp.assignments import service
+from webapp.assignments.limits import Limits
 from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.rules import Verdict
-from webapp.assignments.service import Limits, Proposed
+from webapp.assignments.service import Proposed
 from webapp.bookings.rules import BookingStatus
 from webapp.bookings.service import PlacedBooking
 from webapp.core.actor import SYSTEM, Actor
@@ -236,7 +237,7 @@ def test_a_lost_trainer_is_unlocked_before_the_transaction_that_lost_ends(
 ) -> None:
     (trainer_id,) = desk.trainers(1)
     (booking,) = desk.bookings(1)
-    monkeypatch.setattr("webapp.schedule.service.hold", lambda *args, **kwargs: False)
+    monkeypatch.setattr("webapp.assignments.service.hold", lambda *args, **kwargs: None)
     with desk.database.unit_of_work() as work:
         made = service.propose(work, booking.id, trainer_id=None, by=SYSTEM, now=NOW, limits=LIMITS)
         assert made.assignment_id is None

@@ -14,10 +14,12 @@ from sqlalchemy import text
 from tests.make import Make
 from tests.web.client import NOW
 from webapp.assignments import service
+from webapp.assignments.holding import Held, Holding, hold
+from webapp.assignments.limits import Limits
 from webapp.assignments.queries import pages
 from webapp.assignments.reasons import ReasonCode
 from webapp.assignments.rules import AssignmentStatus
-from webapp.assignments.service import Limits, Proposed
+from webapp.assignments.service import Proposed
 from webapp.bookings.rules import BookingStatus, DeliveryMode
 from webapp.bookings.service import PlacedBooking
 from webapp.core.actor import SYSTEM, Actor
@@ -28,7 +30,6 @@ from webapp.core.intervals import Interval
 from webapp.db.work import Database, Work, read_only, unit_of_work
 from webapp.operators import service as operators
 from webapp.operators.rules import OperatorCommand
-from webapp.schedule import service as schedule
 from webapp.trainers import service as trainers
 from webapp.trainers.rules import WorkingHours
 
@@ -313,14 +314,14 @@ def test_a_slot_the_database_refuses_leaves_no_row_no_lock_and_no_audit(
     """As when another writer, without the lock, was faster by one session: all ten go, not nine stay."""
     loser, winner = desk.trainer("A"), desk.trainer("B")
     booking = desk.booking()
-    real, asked = schedule.hold, []
+    asked = []
 
-    def hold(work: Work, wanted: Any, **whose: Any) -> bool:
-        asked.append(whose["trainer_id"])
-        held = real(work, wanted, **whose)
-        return held and whose["trainer_id"] != loser
+    def hold_and_lose(work: Work, holding: Holding) -> Held | None:
+        asked.append(holding.trainer_id)
+        held = hold(work, holding)
+        return held if holding.trainer_id != loser else None
 
-    monkeypatch.setattr(schedule, "hold", hold)
+    monkeypatch.setattr(service, "hold", hold_and_lose)
     made = desk.propose(booking)
     assert (asked, made.trainer_id) == ([loser, winner], winner)
     assert {slot.trainer_id for slot in slots(booking.id)} == {winner}
@@ -333,8 +334,7 @@ def test_a_lost_race_for_a_named_trainer_leaves_nothing_even_in_its_own_transact
 ) -> None:
     named = desk.trainer()
     booking = desk.booking()
-    real = schedule.hold
-    monkeypatch.setattr(schedule, "hold", lambda *a, **k: real(*a, **k) and False)
+    monkeypatch.setattr(service, "hold", lambda *given: hold(*given) and None)
     with unit_of_work() as work:
         with pytest.raises(Conflict) as refused:
             service.propose(work, booking.id, trainer_id=named, by=desk.staff, now=NOW, limits=LIMITS)

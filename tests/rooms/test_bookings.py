@@ -11,7 +11,8 @@ import pytest
 
 from tests.make import HOME, Make
 from tests.web.client import NOW
-from webapp.assignments.service import Limits, cancel_booking, propose
+from webapp.assignments.limits import Limits
+from webapp.assignments.service import cancel_booking, propose
 from webapp.audit.queries import history
 from webapp.bookings import queries, service
 from webapp.bookings.queries import BookingFilter, Order

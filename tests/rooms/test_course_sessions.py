@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from tests.make import Make
 from tests.web.client import NOW
 from webapp.assignments import service as assignments
+from webapp.assignments.limits import Limits
 from webapp.audit.models import AuditEntry
 from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.rules import BookingStatus, CourseSessionStatus, DeliveryMode
@@ -47,7 +48,7 @@ class Taught:
         assert proposed.assignment_id is not None
         with db.unit_of_work() as work:
             assignments.approve(
-                work, proposed.assignment_id, version=1, by=make.admin().actor, now=NOW, limits=assignments.Limits()
+                work, proposed.assignment_id, version=1, by=make.admin().actor, now=NOW, limits=Limits()
             )
         self.ended: list[UUID] = []
 

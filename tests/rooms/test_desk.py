@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from tests.make import HOME, Make
 from tests.web.client import NOW
-from webapp.assignments.service import Limits
+from webapp.assignments.limits import Limits
 from webapp.bookings import service as bookings
 from webapp.bookings.rules import BookingStatus, ClassType, DeliveryMode, EnquiryStatus
 from webapp.bookings.service import EnquiryCommand
@@ -76,7 +76,7 @@ class Desk:
     def plan(self, *, by: Actor | None = None, **wish: Any) -> Plan:
         """What follows from a wish."""
         with read_only() as db:
-            return plan_of(db, Wish(**wish), visible_to=by or self.staff, now=NOW, max_courses=3)
+            return plan_of(db, Wish(**wish), visible_to=by or self.staff, now=NOW, limits=Limits())
 
     def whole(self) -> dict[str, Any]:
         """Everything a plan needs."""

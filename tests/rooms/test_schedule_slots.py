@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.make import Make
 from tests.web.client import NOW
-from webapp.assignments.service import Limits, propose
+from webapp.assignments.limits import Limits
+from webapp.assignments.service import propose
 from webapp.bookings.service import PlacedBooking
 from webapp.core.actor import SYSTEM
 from webapp.core.ids import new_id
@@ -26,9 +27,9 @@ from webapp.trainers import service as trainers
 
 INSERT = text(
     "INSERT INTO schedule_slots (id, operator_id, trainer_id, booking_id, course_session_id, assignment_id, status,"
-    " period, date, timeslot) SELECT gen_random_uuid(), s.operator_id, :trainer_id, s.booking_id, s.id,"
+    " period, date, timeslot, buffer_minutes) SELECT gen_random_uuid(), s.operator_id, :trainer_id, s.booking_id, s.id,"
     " (SELECT id FROM assignments WHERE booking_id = s.booking_id), :status,"
-    " CAST(:period AS tstzrange), :date, :timeslot"
+    " CAST(:period AS tstzrange), :date, :timeslot, 0"
     " FROM course_sessions s WHERE s.booking_id = :booking_id AND s.number = :number"
 )
 DAY = date(2027, 6, 7)

@@ -12,9 +12,9 @@ import pytest
 from tests.make import Make, Person
 from tests.web.client import NOW, DeskClient
 from webapp.assignments import service
+from webapp.assignments.limits import Limits
 from webapp.assignments.queries import pages
 from webapp.assignments.rules import AssignmentStatus
-from webapp.assignments.service import Limits
 from webapp.bookings.service import PlacedBooking
 from webapp.core.actor import SYSTEM
 from webapp.core.ids import new_id

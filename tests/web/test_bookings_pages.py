@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from tests.make import HOME, Make, Person
 from tests.web.client import NOW, DeskClient
 from webapp.assignments import service as assignments
-from webapp.assignments.service import Limits
+from webapp.assignments.limits import Limits
 from webapp.bookings import service as bookings
 from webapp.bookings.rules import DeliveryMode, EnquiryStatus
 from webapp.bookings.service import EnquiryCommand, PlacedBooking

@@ -10,12 +10,12 @@ from sqlalchemy import CheckConstraint, Index, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.assignments.rules import AssignmentStatus
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus
 from webapp.db.base import Base, owned_key, owned_table, word
 
 
 class Assignment(Base):
-    """One proposal. At most one per booking is alive (proposed or approved)."""
+    """One proposal. Besides substitutes for single sessions at most one per booking is alive (proposed or approved)."""
 
     __tablename__ = "assignments"
     __table_args__ = owned_table(
@@ -24,10 +24,10 @@ class Assignment(Base):
         CheckConstraint("(status = 'proposed') = (decided_at IS NULL)", name="decided"),
         CheckConstraint("version >= 1", name="version"),
         Index(
-            "uq_assignments_live_booking_id",
+            "uq_assignments_live_course_booking_id",
             "booking_id",
             unique=True,
-            postgresql_where=text("status IN ('proposed', 'approved')"),
+            postgresql_where=text("status IN ('proposed', 'approved') AND kind <> 'substitute'"),
         ),
         Index(
             "ix_assignments_operator_id_status_proposed_at",
@@ -49,6 +49,7 @@ class Assignment(Base):
     booking_id: Mapped[UUID]
     trainer_id: Mapped[UUID]
     status: Mapped[AssignmentStatus] = mapped_column(word(AssignmentStatus, "status"))
+    kind: Mapped[AssignmentKind] = mapped_column(word(AssignmentKind, "kind"), server_default="course")
     automatic: Mapped[bool] = mapped_column(default=False)
     """The engine chose the trainer, not a person."""
     proposed_by: Mapped[UUID | None]

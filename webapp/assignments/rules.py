@@ -26,6 +26,7 @@ from webapp.trainers.rules import MAX_COURSES
 __all__ = [
     "HOLD_HOURS",
     "MOVES",
+    "AssignmentKind",
     "AssignmentStatus",
     "CourseNeed",
     "Preference",
@@ -56,6 +57,17 @@ class AssignmentStatus(StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
     REPLACED = "replaced"
+
+
+class AssignmentKind(StrEnum):
+    """What an assignment covers (rule A7)."""
+
+    COURSE = "course"
+    """The whole booking, from its first session on."""
+    REPLACEMENT = "replacement"
+    """The sessions that remained when the trainer was replaced."""
+    SUBSTITUTE = "substitute"
+    """Single sessions; the booking's own trainer stays."""
 
 
 _A = AssignmentStatus

@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.assignments.holding import Held, Holding, hold
+from webapp.assignments.limits import Limits
 from webapp.assignments.models import Assignment
-from webapp.assignments.queries.candidates import Family, NeededSession, candidates, course_need
+from webapp.assignments.queries.candidates import candidates
+from webapp.assignments.queries.needs import BookingNeed, booking_need
+from webapp.assignments.refusals import not_eligible, taken
 from webapp.assignments.rules import (
-    HOLD_HOURS,
     AssignmentStatus,
-    CourseNeed,
-    ReasonCode,
     Verdict,
     hold_expires_at,
     may_decide,
@@ -35,16 +36,14 @@ from webapp.bookings.rules import moved as booking_moved
 from webapp.bookings.service import booking_to_change, cancel_remaining, move_booking, required_reason
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict, Forbidden, NotFound
-from webapp.core.ids import new_id
 from webapp.core.words import msgid
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.operators.models import Operator
 from webapp.schedule import service as schedule
-from webapp.trainers.rules import MAX_COURSES
 
 if TYPE_CHECKING:
-    from webapp.config import Settings
+    pass
 
 DECIDED_WORDS = {
     AssignmentStatus.APPROVED: msgid("%(who)s approved this proposal on %(when)s."),
@@ -53,19 +52,6 @@ DECIDED_WORDS = {
     AssignmentStatus.EXPIRED: msgid("This proposal expired on %(when)s."),
     AssignmentStatus.REPLACED: msgid("%(who)s replaced this trainer on %(when)s."),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The settings the engine heeds: hours a proposal holds its slots, courses a trainer may be certified for."""
-
-    hold_hours: int = HOLD_HOURS
-    max_courses: int = MAX_COURSES
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Limits:
-        """The limits this desk is set to."""
-        return cls(hold_hours=settings.hold_hours, max_courses=settings.max_courses_per_trainer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +67,19 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One request under way: the locked booking, what it needs, and the verdicts its explanation will hold."""
+    """One request under way: the locked booking and what it needs, and the verdicts its explanation will hold."""
 
-    booking: Booking
-    need: CourseNeed
-    family: Family
-    sessions: tuple[NeededSession, ...]
+    booking: BookingNeed
     verdicts: Sequence[Verdict]
+    by: Actor
+    now: datetime
+    limits: Limits
+
+    def verdict_now(self, db: Session, trainer_id: UUID) -> Verdict:
+        """The verdict on one trainer as the rows are now: under the trainer's lock it stays true."""
+        booking = self.booking
+        (verdict,) = candidates(db, booking.need, booking.family, max_courses=self.limits.max_courses, only=trainer_id)
+        return verdict
 
 
 class _Lost(Exception):
@@ -113,18 +105,14 @@ def propose(
     candidates nobody else is locking, then once more waiting for each; only when nobody eligible is free the booking
     stays on the waitlist. Where the operator approves automatically the system approves in the same transaction.
     """
-    booking = booking_to_change(work.db, booking_id, by=by)
+    booking = booking_need(work.db, booking_id, visible_to=by, travel=limits.travel, lock=True)
     booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
-    need, family, sessions = course_need(work.db, booking_id)
+    need = booking.need
     if need.starts[0] <= now:
         raise Conflict("booking-start-passed", "The first session has already begun. Edit the start date first.")
-    verdicts = candidates(work.db, need, family, max_courses=limits.max_courses)
-    plan = _Plan(booking, need, family, sessions, verdicts)
-    held = (
-        _hold_best(work, plan, by=by, now=now, limits=limits)
-        if trainer_id is None
-        else _hold_named(work, plan, trainer_id, by=by, now=now, limits=limits)
-    )
+    verdicts = candidates(work.db, need, booking.family, max_courses=limits.max_courses)
+    plan = _Plan(booking, verdicts, by, now, limits)
+    held = _hold_best(work, plan) if trainer_id is None else _hold_named(work, plan, trainer_id)
     if held is None:
         audit.record(
             work,
@@ -137,12 +125,8 @@ def propose(
             after={"looked_at": len(verdicts)},
         )
         return Proposed(booking_id, BookingStatus.WAITLISTED)
-    move_booking(work, booking, BookingStatus.PENDING_APPROVAL, by=by, now=now)
-    operator = work.db.get_one(Operator, booking.operator_id)
-    if operator.auto_approve:
-        _approve(work, booking, held, by=SYSTEM, now=now)
     name = next(verdict.name for verdict in verdicts if verdict.trainer_id == held.trainer_id)
-    return Proposed(booking_id, booking.status, held.id, held.trainer_id, name)
+    return Proposed(booking_id, held.status, held.assignment_id, held.trainer_id, name)
 
 
 def approve(work: Work, assignment_id: UUID, *, version: int, by: Actor, now: datetime, limits: Limits) -> None:
@@ -157,10 +141,10 @@ def approve(work: Work, assignment_id: UUID, *, version: int, by: Actor, now: da
     if assignment.expires_at <= now:
         raise Conflict("hold-expired", "The hold has ended. Propose again.")
     schedule.lock_trainer(work.db, assignment.trainer_id)
-    need, family, _ = course_need(work.db, booking.id)
-    (verdict,) = candidates(work.db, need, family, max_courses=limits.max_courses, only=assignment.trainer_id)
+    needed = booking_need(work.db, booking.id, travel=limits.travel)
+    verdict = _Plan(needed, (), by, now, limits).verdict_now(work.db, assignment.trainer_id)
     if not verdict.eligible:
-        raise _not_eligible(verdict)
+        raise not_eligible(verdict)
     _approve(work, booking, assignment, by=by, now=now)
 
 
@@ -178,6 +162,7 @@ def withdraw(work: Work, assignment_id: UUID, *, version: int, by: Actor, now: d
     if by.id != assignment.proposed_by:
         raise Forbidden("withdraw-other", "Only %(who)s can withdraw this proposal.", who=assignment.proposed_by_name)
     _end(work, booking, assignment, AssignmentStatus.WITHDRAWN, by=by, now=now)
+    booking.retried = False  # whoever took it back edits it; freed capacity must not propose it meanwhile
 
 
 def expire_due(work: Work, *, now: datetime, limit: int = 100) -> int:
@@ -220,110 +205,70 @@ def cancel_booking(work: Work, booking_id: UUID, *, version: int, reason: str, b
     cancel_remaining(work, booking, by=by, now=now)
 
 
-def _hold_best(work: Work, plan: _Plan, *, by: Actor, now: datetime, limits: Limits) -> Assignment | None:
+def _hold_best(work: Work, plan: _Plan) -> Held | None:
     """The best eligible trainer held: one pass past locked ones, one pass waiting; ``None`` when nobody is free."""
     ranked = [verdict.trainer_id for verdict in plan.verdicts if verdict.eligible]
     while ranked:
-        held = _try_hold(work, plan, ranked, by=by, now=now, limits=limits, wait=False, automatic=True)
-        if isinstance(held, Assignment):
+        held = _try_hold(work, plan, ranked, wait=False, automatic=True)
+        if isinstance(held, Held):
             return held
         if held.trainer_id is None:
             break
         ranked.remove(held.trainer_id)
     # Whoever was locked a moment ago may be taken by now, or free after all: ask afresh before waiting.
-    for verdict in candidates(work.db, plan.need, plan.family, max_courses=limits.max_courses):
+    booking = plan.booking
+    for verdict in candidates(work.db, booking.need, booking.family, max_courses=plan.limits.max_courses):
         if not verdict.eligible:
             break
-        held = _try_hold(work, plan, [verdict.trainer_id], by=by, now=now, limits=limits, wait=True, automatic=True)
-        if isinstance(held, Assignment):
+        held = _try_hold(work, plan, [verdict.trainer_id], wait=True, automatic=True)
+        if isinstance(held, Held):
             return held
     return None
 
 
-def _hold_named(work: Work, plan: _Plan, trainer_id: UUID, *, by: Actor, now: datetime, limits: Limits) -> Assignment:
+def _hold_named(work: Work, plan: _Plan, trainer_id: UUID) -> Held:
     """The trainer that staff named, held, or a ``Conflict``; never silently another one (rule A3)."""
     named = next((verdict for verdict in plan.verdicts if verdict.trainer_id == trainer_id), None)
     if named is None:
         raise NotFound()
     if not named.eligible:
-        raise _not_eligible(named)
-    held = _try_hold(work, plan, [trainer_id], by=by, now=now, limits=limits, wait=True, automatic=False)
-    if isinstance(held, Assignment):
+        raise not_eligible(named)
+    held = _try_hold(work, plan, [trainer_id], wait=True, automatic=False)
+    if isinstance(held, Held):
         return held
-    raise _not_eligible(held.verdict) if held.verdict is not None else _taken(named)
+    raise not_eligible(held.verdict) if held.verdict is not None else taken(named)
 
 
-def _try_hold(
-    work: Work,
-    plan: _Plan,
-    trainer_ids: Sequence[UUID],
-    *,
-    by: Actor,
-    now: datetime,
-    limits: Limits,
-    wait: bool,
-    automatic: bool,
-) -> Assignment | _Lost:
+def _try_hold(work: Work, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool, automatic: bool) -> Held | _Lost:
     """Lock a trainer, look again under the lock, and hold every session, inside a savepoint.
 
-    With ``wait`` the first trainer, else the first one nobody else is locking. Whatever is not an assignment leaves no
-    row and no lock behind, and says who was lost and, where a rule refuses by now, why.
+    With ``wait`` the first trainer, else the first one nobody else is locking. Whatever is not held leaves no row and
+    no lock behind, and says who was lost and, where a rule refuses by now, why.
     """
     booking = plan.booking
     try:
         with work.db.begin_nested():
             trainer_id = _lock_one(work.db, plan, trainer_ids, wait=wait)
-            (verdict,) = candidates(work.db, plan.need, plan.family, max_courses=limits.max_courses, only=trainer_id)
+            verdict = plan.verdict_now(work.db, trainer_id)
             if not verdict.eligible:
                 raise _Lost(trainer_id, verdict)
-            assignment = Assignment(
-                id=new_id(),
-                operator_id=booking.operator_id,
-                booking_id=booking.id,
-                trainer_id=trainer_id,
-                status=AssignmentStatus.PROPOSED,
-                automatic=automatic,
-                proposed_by=by.id,
-                proposed_by_name=by.name,
-                proposed_at=now,
-                expires_at=hold_expires_at(now, plan.need.starts[0], limits.hold_hours),
-                explanation=[v.to_json() for v in plan.verdicts],
-                version=1,
-            )
-            work.db.add(assignment)
-            work.db.flush()  # the slots' foreign key needs the row
-            fits = schedule.hold(
+            held = hold(
                 work,
-                [
-                    schedule.SlotToHold(s.id, s.planned.period, s.planned.date, s.planned.timeslot)
-                    for s in plan.sessions
-                ],
-                operator_id=booking.operator_id,
-                trainer_id=trainer_id,
-                booking_id=booking.id,
-                assignment_id=assignment.id,
+                Holding(
+                    booking=booking,
+                    trainer_id=trainer_id,
+                    automatic=automatic,
+                    expires_at=hold_expires_at(plan.now, booking.need.starts[0], plan.limits.hold_hours),
+                    explanation=plan.verdicts,
+                    by=plan.by,
+                    now=plan.now,
+                ),
             )
-            if not fits:
+            if held is None:
                 raise _Lost(trainer_id)
+            return held
     except _Lost as lost:
         return lost
-    audit.record(
-        work,
-        "assignment.proposed",
-        "assignment",
-        assignment.id,
-        operator_id=booking.operator_id,
-        by=by,
-        at=now,
-        after={
-            "booking_id": booking.id,
-            "trainer_id": trainer_id,
-            "automatic": automatic,
-            "expires_at": assignment.expires_at,
-            "sessions": len(plan.sessions),
-        },
-    )
-    return assignment
 
 
 def _lock_one(db: Session, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool) -> UUID:
@@ -331,31 +276,11 @@ def _lock_one(db: Session, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bo
     if wait:
         schedule.lock_trainer(db, trainer_ids[0])
         return trainer_ids[0]
-    trainer_id = schedule.lock_first_free(db, trainer_ids, [session.period for session in plan.need.sessions])
+    periods = [session.planned.period for session in plan.booking.sessions]
+    trainer_id = schedule.lock_first_free(db, trainer_ids, periods)
     if trainer_id is None:
         raise _Lost
     return trainer_id
-
-
-def _not_eligible(verdict: Verdict) -> Conflict:
-    """The refusal for a trainer a rule stands against by now; busy alone means that somebody was first."""
-    if {reason.code for reason in verdict.reasons} == {ReasonCode.BUSY}:
-        return _taken(verdict)
-    return Conflict(
-        "trainer-not-eligible",
-        "%(name)s cannot take this course: %(why)s.",
-        name=verdict.name,
-        why="; ".join(str(reason) for reason in verdict.reasons),
-        reasons=verdict.reasons,  # for a face that words them in another language
-    )
-
-
-def _taken(verdict: Verdict) -> Conflict:
-    return Conflict(
-        "trainer-taken",
-        "%(name)s was just given another session at one of these times. Choose from the fresh list.",
-        name=verdict.name,
-    )
 
 
 def _locked(db: Session, assignment_id: UUID) -> Assignment:

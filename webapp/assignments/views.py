@@ -14,9 +14,9 @@ from flask.typing import ResponseReturnValue
 
 from webapp.assignments import service, wording
 from webapp.assignments.forms import DecisionForm, RejectForm
+from webapp.assignments.limits import Limits
 from webapp.assignments.queries import pages
 from webapp.assignments.rules import AssignmentStatus
-from webapp.assignments.service import Limits
 from webapp.bookings.words import class_type_word, delivery_mode_word, gender_word, language_name
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission

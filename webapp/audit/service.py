@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
@@ -46,6 +47,41 @@ def origin(where: Origin) -> Iterator[None]:
         _origin.reset(token)
 
 
+def entry(
+    what: str,
+    subject_kind: str,
+    subject_id: UUID,
+    *,
+    operator_id: UUID,
+    by: Actor,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+) -> AuditEntry:
+    """One audit entry: ``what`` happened to the subject, owned by ``operator_id``.
+
+    ``before`` and ``after`` hold the fields that changed; instants, dates, ids and enums are written as text.
+    """
+    where = _origin.get()
+    return AuditEntry(
+        id=new_id(),
+        at=at or clock.now(),
+        operator_id=operator_id,
+        actor_kind=by.kind,
+        actor_id=by.id,
+        actor_name=by.name,
+        actor_role=by.role,
+        what=what,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        before=plain(before) if before is not None else None,
+        after=plain(after) if after is not None else None,
+        source=where.source,
+        request_id=where.request_id,
+        address=where.address,
+    )
+
+
 def record(
     work: Work,
     what: str,
@@ -58,30 +94,16 @@ def record(
     after: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> None:
-    """Append one audit entry to the transaction: ``what`` happened to the subject, owned by ``operator_id``.
-
-    ``before`` and ``after`` hold the fields that changed; instants, dates, ids and enums are written as text.
-    """
-    where = _origin.get()
+    """Append one audit entry to the transaction (see ``entry``)."""
     work.db.add(
-        AuditEntry(
-            id=new_id(),
-            at=at or clock.now(),
-            operator_id=operator_id,
-            actor_kind=by.kind,
-            actor_id=by.id,
-            actor_name=by.name,
-            actor_role=by.role,
-            what=what,
-            subject_kind=subject_kind,
-            subject_id=subject_id,
-            before=plain(before) if before is not None else None,
-            after=plain(after) if after is not None else None,
-            source=where.source,
-            request_id=where.request_id,
-            address=where.address,
-        )
+        entry(what, subject_kind, subject_id, operator_id=operator_id, by=by, before=before, after=after, at=at)
     )
+
+
+def as_rows(entries: Iterable[AuditEntry]) -> str:
+    """Entries as JSON rows, for a statement that inserts them through ``jsonb_populate_recordset``."""
+    columns = [column.key for column in AuditEntry.__table__.columns]
+    return json.dumps([{name: plain(getattr(one, name)) for name in columns} for one in entries])
 
 
 def plain(value: Any) -> Any:

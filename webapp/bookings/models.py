@@ -61,6 +61,8 @@ class Booking(Base):
     prefers_gender: Mapped[str | None] = mapped_column(String(16))
     status: Mapped[BookingStatus] = mapped_column(word(BookingStatus, "status"))
     payment_status: Mapped[PaymentStatus] = mapped_column(word(PaymentStatus, "payment_status"))
+    retried: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    """Freed capacity retries it while it waits (rule A6); a proposal taken back to be edited waits for its editor."""
     closed_reason: Mapped[str | None] = mapped_column(String(400))
     version: Mapped[int] = mapped_column(default=1)
     created_by: Mapped[UUID | None]
@@ -90,7 +92,7 @@ class CourseSession(Base):
     __tablename__ = "course_sessions"
     __table_args__ = owned_table(
         owned_key("booking_id", "bookings", ondelete="CASCADE"),
-        owned_key("successor_id", "course_sessions"),
+        owned_key("successor_id", "course_sessions", deferred=True),
         CheckConstraint("number BETWEEN 1 AND 30", name="number"),
         CheckConstraint("starts_at < ends_at", name="order"),
         CheckConstraint("(status = 'rescheduled') = (successor_id IS NOT NULL)", name="successor"),

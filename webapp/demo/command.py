@@ -8,7 +8,7 @@ import click
 from flask import current_app
 
 from webapp.accounts.signin import hash_password
-from webapp.assignments.service import Limits
+from webapp.assignments.limits import Limits
 from webapp.certificates.service import promise_for
 from webapp.config import Settings
 from webapp.core import clock

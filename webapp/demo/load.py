@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import User
-from webapp.assignments.service import Limits
+from webapp.assignments.limits import Limits
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict
 from webapp.db.tenancy import acting_as

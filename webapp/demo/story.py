@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select, update
 
 from webapp.assignments import service as assignments
+from webapp.assignments.limits import Limits
 from webapp.audit import service as audit
 from webapp.bookings import service as bookings
 from webapp.bookings.models import BookingStudent, CourseSession
@@ -72,7 +73,7 @@ class Teller:
     random: Random
     now: datetime
     promise: Promise
-    limits: assignments.Limits
+    limits: Limits
     share: float = 1.0
     """The part of ``STATES`` to tell; at least one booking of each."""
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from webapp.assignments.service import Limits, Proposed, propose
+from webapp.assignments.limits import Limits
+from webapp.assignments.service import Proposed, propose
 from webapp.bookings import service as bookings
 from webapp.bookings.models import Booking, Enquiry
 from webapp.bookings.rules import ENQUIRY_MOVES, ClassType, DeliveryMode, EnquiryStatus

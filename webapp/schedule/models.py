@@ -28,6 +28,9 @@ class ScheduleSlot(Base):
         ExcludeConstraint(("trainer_id", "="), ("period", "&&"), name=NO_OVERLAP, using="gist"),
         UniqueConstraint("trainer_id", "date", "timeslot", name=SAME_START),
         UniqueConstraint("course_session_id"),
+        CheckConstraint("(place_lat IS NULL) = (place_lng IS NULL)", name="place_whole"),
+        CheckConstraint("place_lat BETWEEN -90 AND 90 AND place_lng BETWEEN -180 AND 180", name="place"),
+        CheckConstraint("buffer_minutes BETWEEN 0 AND 240", name="buffer"),
         CheckConstraint(
             "NOT isempty(period) AND lower_inc(period) AND NOT upper_inc(period)"
             " AND isfinite(lower(period)) AND isfinite(upper(period))",
@@ -48,3 +51,9 @@ class ScheduleSlot(Base):
     date: Mapped[date]
     """The local date and time the period was made from."""
     timeslot: Mapped[time]
+    place_lat: Mapped[float | None]
+    """Where the trainer must be; none while teaching online. Kept here so that the way between two sessions of one
+    trainer (rule T9) is asked of one table."""
+    place_lng: Mapped[float | None]
+    buffer_minutes: Mapped[int]
+    """The travel buffer of the booking's zone."""

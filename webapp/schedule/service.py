@@ -1,20 +1,24 @@
-"""The only writer of schedule slots. ``hold`` and ``book`` expect the trainer's row lock to be held (rule A3)."""
+"""Taking, booking and releasing schedule slots. Every writer of slots holds the trainer's row lock (rule A2).
+
+A new proposal writes its slots together with all else it changes (``assignments.holding``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, literal, select, update
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, Range, insert
+from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, Range
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
 from webapp.core.actor import Actor
+from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.core.intervals import Interval
 from webapp.db.work import Work
@@ -24,11 +28,28 @@ from webapp.trainers.models import Trainer
 
 
 @dataclass(frozen=True, slots=True)
-class SlotToHold:
-    """The period of one course session, with the local date and time it was made from."""
+class SlotToTake:
+    """The period of one course session, the local date and time it was made from, and where it is taught.
+
+    ``place`` is ``None`` online; ``buffer_minutes`` the travel buffer of the booking's zone.
+    """
 
     course_session_id: UUID
     period: Interval
+    date: date
+    timeslot: time
+    place: Location | None
+    buffer_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedSlot:
+    """A slot that is no more: whose it was, for which session, and under which assignment."""
+
+    trainer_id: UUID
+    course_session_id: UUID
+    assignment_id: UUID
+    status: SlotStatus
     date: date
     timeslot: time
 
@@ -62,36 +83,79 @@ def lock_first_free(db: Session, trainer_ids: Sequence[UUID], wanted: Sequence[I
     )
 
 
-def hold(
+def lock_trainers(db: Session, trainer_ids: Collection[UUID]) -> None:
+    """Take several trainers' row locks in id order, so that two transactions never wait for each other."""
+    wanted = select(Trainer.id).where(Trainer.id.in_(trainer_ids)).order_by(Trainer.id)
+    db.execute(wanted.with_for_update(key_share=True)).all()
+
+
+_TAKE = text("""
+INSERT INTO schedule_slots (id, operator_id, trainer_id, booking_id, course_session_id, assignment_id, status, period,
+                            date, timeslot, place_lat, place_lng, buffer_minutes)
+SELECT wanted.id, :operator_id, :trainer_id, :booking_id, wanted.session_id, :assignment_id, :status,
+       tstzrange(wanted.starts_at, wanted.ends_at, '[)'), wanted.date, wanted.timeslot, wanted.lat, wanted.lng,
+       wanted.buffer
+FROM unnest(CAST(:ids AS uuid[]), CAST(:session_ids AS uuid[]), CAST(:starts AS timestamptz[]),
+            CAST(:ends AS timestamptz[]), CAST(:dates AS date[]), CAST(:timeslots AS time[]),
+            CAST(:lats AS float8[]), CAST(:lngs AS float8[]), CAST(:buffers AS int[]))
+     AS wanted (id, session_id, starts_at, ends_at, date, timeslot, lat, lng, buffer)
+ON CONFLICT DO NOTHING
+RETURNING 1
+""")
+
+
+def take(
     work: Work,
-    slots: Sequence[SlotToHold],
+    slots: Sequence[SlotToTake],
     *,
     operator_id: UUID,
     trainer_id: UUID,
     booking_id: UUID,
     assignment_id: UUID,
+    status: SlotStatus,
 ) -> bool:
-    """Hold all slots for the trainer, or report ``False`` when the database refused at least one of them.
+    """Take the trainer for all slots, or report ``False`` when the database refused at least one of them.
 
     The caller rolls back to its savepoint on ``False``: the slots that did fit must not stay.
     """
-    rows = [
+    taken = work.db.execute(
+        _TAKE,
         {
-            "id": new_id(),
             "operator_id": operator_id,
             "trainer_id": trainer_id,
             "booking_id": booking_id,
-            "course_session_id": slot.course_session_id,
             "assignment_id": assignment_id,
-            "status": SlotStatus.HELD,
-            "period": Range(slot.period.starts_at, slot.period.ends_at, bounds="[)"),
-            "date": slot.date,
-            "timeslot": slot.timeslot,
-        }
-        for slot in slots
-    ]
-    held = work.db.scalars(insert(ScheduleSlot).values(rows).on_conflict_do_nothing().returning(ScheduleSlot.id)).all()
-    return len(held) == len(rows)
+            "status": status.value,
+            "ids": [new_id() for _ in slots],
+            "session_ids": [slot.course_session_id for slot in slots],
+            "starts": [slot.period.starts_at for slot in slots],
+            "ends": [slot.period.ends_at for slot in slots],
+            "dates": [slot.date for slot in slots],
+            "timeslots": [slot.timeslot for slot in slots],
+            "lats": [slot.place.lat if slot.place else None for slot in slots],
+            "lngs": [slot.place.lng if slot.place else None for slot in slots],
+            "buffers": [slot.buffer_minutes for slot in slots],
+        },
+    ).all()
+    return len(taken) == len(slots)
+
+
+def slots_of(db: Session, session_ids: Collection[UUID]) -> list[ReleasedSlot]:
+    """The slots of some sessions as they are, by time; nothing is released by looking."""
+    found = select(*_OF_SLOT).where(ScheduleSlot.course_session_id.in_(session_ids)).order_by(ScheduleSlot.period)
+    return [ReleasedSlot(*row) for row in db.execute(found)]
+
+
+def release_sessions(
+    work: Work, booking_id: UUID, session_ids: Collection[UUID], *, operator_id: UUID, by: Actor, now: datetime
+) -> list[ReleasedSlot]:
+    """Delete the slots of some sessions of one booking, whose trainers are locked; the audit keeps them."""
+    gone = delete(ScheduleSlot).where(
+        ScheduleSlot.booking_id == booking_id, ScheduleSlot.course_session_id.in_(session_ids)
+    )
+    released = [ReleasedSlot(*row) for row in work.db.execute(gone.returning(*_OF_SLOT))]
+    _tell(work, booking_id, released, operator_id=operator_id, by=by, now=now)
+    return released
 
 
 def book(work: Work, assignment_id: UUID) -> int:
@@ -110,18 +174,31 @@ def release(
     Takes the lock of the trainers whose slots go, in id order: callers end a booking without looking at its trainers.
     """
     theirs = select(ScheduleSlot.trainer_id).where(ScheduleSlot.booking_id == booking_id)
-    locks = select(Trainer.id).where(Trainer.id.in_(theirs)).order_by(Trainer.id)
-    work.db.execute(locks.with_for_update(key_share=True)).all()
+    lock_trainers(work.db, work.db.scalars(theirs.distinct()).all())
     conditions: list[Any] = [ScheduleSlot.booking_id == booking_id]
     if future_only:
         conditions.append(func.lower(ScheduleSlot.period) > now)
-    gone = work.db.execute(
-        delete(ScheduleSlot)
-        .where(*conditions)
-        .returning(ScheduleSlot.trainer_id, ScheduleSlot.status, ScheduleSlot.date, ScheduleSlot.timeslot)
-    ).all()
-    if gone:
-        slots = [[str(row.trainer_id), row.status.value, f"{row.date}T{row.timeslot:%H:%M}"] for row in gone]
+    gone = work.db.execute(delete(ScheduleSlot).where(*conditions).returning(*_OF_SLOT))
+    released = [ReleasedSlot(*row) for row in gone]
+    _tell(work, booking_id, released, operator_id=operator_id, by=by, now=now)
+    return len(released)
+
+
+_OF_SLOT = (
+    ScheduleSlot.trainer_id,
+    ScheduleSlot.course_session_id,
+    ScheduleSlot.assignment_id,
+    ScheduleSlot.status,
+    ScheduleSlot.date,
+    ScheduleSlot.timeslot,
+)
+
+
+def _tell(
+    work: Work, booking_id: UUID, released: Sequence[ReleasedSlot], *, operator_id: UUID, by: Actor, now: datetime
+) -> None:
+    if released:
+        slots = [[str(slot.trainer_id), slot.status.value, f"{slot.date}T{slot.timeslot:%H:%M}"] for slot in released]
         audit.record(
             work,
             "slots.released",
@@ -132,4 +209,3 @@ def release(
             at=now,
             before={"slots": sorted(slots)},
         )
-    return len(gone)

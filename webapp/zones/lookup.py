@@ -30,6 +30,7 @@ class ZoneAt:
     distance_km: float
     reach_km: float
     area_km2: float
+    travel_buffer_minutes: int
 
 
 # Haversine (Sinnott 1984), as in core.geo.distance_km, rounded to one metre.
@@ -41,7 +42,8 @@ round((2 * {EARTH_RADIUS_KM} * asin(least(1.0, sqrt(
 
 _COLUMNS = """
 found.id, found.operator_id, operators.name, found.name, found.label, found.kind, found.time_zone,
-found.distance_km, coalesce(found.radius_km, found.max_travel_km), found.area_km2"""
+found.distance_km, coalesce(found.radius_km, found.max_travel_km), found.area_km2,
+found.travel_buffer_minutes"""
 
 # The boxes of zones may reach over the 180° meridian, so the longitude is asked for in all three turns. A box of no
 # size instead of a point: the GiST operator class of boxes indexes `box @> box`.
@@ -108,6 +110,7 @@ def _read(db: Session, question: TextClause, values: dict[str, float]) -> tuple[
             distance_km=row[7],
             reach_km=row[8],
             area_km2=row[9],
+            travel_buffer_minutes=row[10],
         )
         for row in db.execute(question, values)
     )

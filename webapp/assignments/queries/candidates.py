@@ -1,27 +1,38 @@
-"""The facts of the trainers looked at for one course, gathered set-wise: five statements for any number of them."""
+"""The facts of the trainers looked at for one course: one statement, whatever the number of trainers and sessions.
+
+The statement is written out: it is the hottest of the desk, and its plan is what was designed. Slots are found through
+the index on ``(trainer_id, date, timeslot)``, whose entries alone also tell how much a trainer is booked.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import time
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, Select, cast, exists, false, func, literal, select, true
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, TSTZRANGE, Range
-from sqlalchemy.dialects.postgresql.ranges import MultiRange
+from sqlalchemy import ARRAY, Date, Time, Uuid, bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Session
 
+from webapp.assignments.reasons import OF_SESSIONS
 from webapp.assignments.rules import CourseNeed, TrainerFacts, Verdict, assess, rank
-from webapp.bookings.models import Booking, BookingStudent, CourseSession
-from webapp.bookings.rules import CourseSessionStatus, PlannedSession
+from webapp.assignments.smallest_fix import fix_window, smallest_fix
+from webapp.bookings.rules import SESSION_LENGTH
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval
-from webapp.schedule.models import ScheduleSlot
-from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse, TrainerHours, TrainerZone
+from webapp.schedule.rules import TakenSlot, pad_minutes
 from webapp.trainers.rules import WorkingHours
 from webapp.zones.models import Zone
+
+_SESSION_MINUTES = SESSION_LENGTH // timedelta(minutes=1)
+_CLOCK_CHANGE = 60
+"""Minutes that a shifted session (rule B10) lies from its time slot at most: slots are looked up by time slot."""
+_DAY_END = time(23, 59, 59)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,86 +45,173 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
-class NeededSession:
-    """A course session that still needs a trainer, with its row's id."""
+class _Window:
+    """Which slots to read: their local dates (``dates`` None means all between) and times of day; time off overlapping
+    ``whole``."""
 
-    id: UUID
-    planned: PlannedSession
+    first: date
+    last: date
+    dates: list[date] | None
+    earliest: time
+    latest: time
+    whole: Interval
+
+
+_FACTS = text("""
+SELECT t.id, t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t.time_zone, t.languages, t.gender,
+       ARRAY(SELECT course_id FROM trainer_courses WHERE trainer_id = t.id) AS course_ids,
+       ARRAY(SELECT zone_id FROM trainer_zones WHERE trainer_id = t.id) AS zone_ids,
+       (SELECT json_agg(json_build_array(weekday, starts, ends) ORDER BY weekday, starts)::text
+        FROM working_hours WHERE trainer_id = t.id) AS hours,
+       EXISTS (SELECT FROM trainer_blocks
+               WHERE trainer_id = t.id AND household_id = CAST(:household_id AS uuid)) AS blocked,
+       t.id = ANY(ARRAY(SELECT session.taught_by
+                        FROM booking_students AS taking
+                        JOIN course_sessions AS session ON session.booking_id = taking.booking_id
+                        WHERE taking.student_id = ANY(:student_ids) AND session.taught_by IS NOT NULL)) AS taught,
+       near.starts, near.ends, near.lats, near.lngs, near.buffers,
+       ARRAY(SELECT period FROM time_off WHERE trainer_id = t.id AND period && :whole) AS away,
+       load.slots
+FROM trainers AS t
+CROSS JOIN LATERAL (
+    SELECT array_agg(EXTRACT(EPOCH FROM lower(slot.period))::float8) AS starts,
+           array_agg(EXTRACT(EPOCH FROM upper(slot.period))::float8) AS ends,
+           array_agg(slot.place_lat) AS lats,
+           array_agg(slot.place_lng) AS lngs,
+           array_agg(slot.buffer_minutes) AS buffers
+    FROM schedule_slots AS slot
+    WHERE slot.trainer_id = t.id
+      AND slot.date BETWEEN :first_read AND :last_read
+      AND slot.timeslot BETWEEN :earliest AND :latest
+      AND (CAST(:dates AS date[]) IS NULL OR slot.date = ANY(CAST(:dates AS date[])))
+      AND slot.booking_id IS DISTINCT FROM CAST(:booking_id AS uuid)
+) AS near
+CROSS JOIN LATERAL (
+    SELECT count(*) - (SELECT count(*) FROM schedule_slots AS own
+                       WHERE own.booking_id = CAST(:booking_id AS uuid) AND own.trainer_id = t.id
+                         AND (own.date, own.timeslot)
+                             BETWEEN (:first_date, :first_time) AND (:last_date, :last_time)) AS slots
+    FROM schedule_slots AS slot
+    WHERE slot.trainer_id = t.id
+      AND slot.date BETWEEN :first_date AND :last_date
+      AND (slot.date, slot.timeslot) BETWEEN (:first_date, :first_time) AND (:last_date, :last_time)
+) AS load
+WHERE t.operator_id = :operator_id AND (CAST(:ids AS uuid[]) IS NULL OR t.id = ANY(CAST(:ids AS uuid[])))
+ORDER BY t.id
+""").bindparams(
+    bindparam("operator_id", type_=Uuid()),
+    bindparam("ids", type_=ARRAY(Uuid())),
+    bindparam("household_id", type_=Uuid()),
+    bindparam("booking_id", type_=Uuid()),
+    bindparam("student_ids", type_=ARRAY(Uuid())),
+    bindparam("dates", type_=ARRAY(Date())),
+    *(bindparam(name, type_=Date()) for name in ("first_read", "last_read", "first_date", "last_date")),
+    *(bindparam(name, type_=Time()) for name in ("earliest", "latest", "first_time", "last_time")),
+    bindparam("whole", type_=TSTZRANGE()),
+)
 
 
 def candidates(
-    db: Session, need: CourseNeed, family: Family, *, max_courses: int, only: UUID | None = None
+    db: Session,
+    need: CourseNeed,
+    family: Family,
+    *,
+    max_courses: int,
+    only: UUID | None = None,
+    fixes_after: datetime | None = None,
 ) -> list[Verdict]:
     """The verdict on every trainer of the need's operator (or on ``only`` one of them), best first.
 
-    This is the one scorer: pages, automatic choice and re-checks under a lock all ask here.
+    This is the one scorer: pages, automatic choice and re-checks under a lock all ask here. With ``fixes_after`` (the
+    present instant) each trainer whom one change would make eligible comes with that change.
     """
-    return rank(assess(need, trainer, max_courses=max_courses) for trainer in _facts(db, need, family, only))
+    ids = [only] if only else None
+    window = _whole_days(need) if only else _near(db, need)
+    found = {facts.id: assess(need, facts, max_courses=max_courses) for facts in _load(db, need, family, ids, window)}
+    if fixes_after is not None:
+        fixable = [trainer_id for trainer_id, verdict in found.items() if _may_be_fixed(verdict)]
+        for facts in _load(db, need, family, fixable, _for_fixes(need)) if fixable else ():
+            fix = smallest_fix(need, facts, now=fixes_after, max_courses=max_courses)
+            found[facts.id] = replace(found[facts.id], fix=fix)
+    return rank(found.values())
 
 
-def course_need(db: Session, booking_id: UUID) -> tuple[CourseNeed, Family, tuple[NeededSession, ...]]:
-    """What a stored booking still needs: its scheduled sessions, its place, its wishes. The booking must exist."""
-    row = db.execute(
-        select(
-            Booking.operator_id,
-            Booking.zone_id,
-            Booking.course_id,
-            Booking.lat,
-            Booking.lng,
-            Booking.time_zone,
-            Booking.prefers_language,
-            Booking.prefers_gender,
-            Booking.household_id,
-            func.coalesce(Zone.radius_km, Zone.max_travel_km).label("reach_km"),
-            func.array(
-                select(BookingStudent.student_id).where(BookingStudent.booking_id == Booking.id).scalar_subquery()
-            ).label("student_ids"),
+def _may_be_fixed(verdict: Verdict) -> bool:
+    """Whether only single sessions stand against the trainer, not a rule about the whole course."""
+    return not verdict.eligible and all(reason.code in OF_SESSIONS for reason in verdict.reasons)
+
+
+def trainer_facts(
+    db: Session, need: CourseNeed, family: Family, ids: Sequence[UUID] | None = None
+) -> list[TrainerFacts]:
+    """The facts of all trainers of the operator, or of some, that the grid and the verdicts are made from."""
+    return _load(db, need, family, list(ids) if ids is not None else None, _near(db, need))
+
+
+def _near(db: Session, need: CourseNeed) -> _Window:
+    """Slots that overlap a wanted session or lie near enough for the way to matter (rule T9).
+
+    All places of one trainer lie within reach of one base (rule T8), which bounds how long a way can be.
+    """
+    reach, buffer = db.execute(
+        select(func.max(func.coalesce(Zone.radius_km, Zone.max_travel_km)), func.max(Zone.travel_buffer_minutes)).where(
+            Zone.operator_id == need.operator_id
         )
-        .join(Zone, Zone.id == Booking.zone_id)
-        .where(Booking.id == booking_id)
     ).one()
-    sessions = tuple(
-        NeededSession(session.id, PlannedSession(*session[1:]))
-        for session in db.execute(
-            select(
-                CourseSession.id,
-                CourseSession.number,
-                CourseSession.date,
-                CourseSession.timeslot,
-                CourseSession.starts_at,
-                CourseSession.ends_at,
-                CourseSession.mode,
-                CourseSession.shifted,
-            )
-            .where(CourseSession.booking_id == booking_id, CourseSession.status == CourseSessionStatus.SCHEDULED)
-            .order_by(CourseSession.starts_at)
-        )
+    pad = pad_minutes(max(buffer or 0, need.buffer_minutes), need.reach_km + (reach or 0.0), need.travel)
+    slots = [session.timeslot for session in need.sessions]
+    return replace(
+        _whole_days(need),
+        earliest=_shifted(min(slots), -(pad + _SESSION_MINUTES + _CLOCK_CHANGE)),
+        latest=_shifted(max(slots), pad + _SESSION_MINUTES + _CLOCK_CHANGE),
     )
-    need = CourseNeed(
-        operator_id=row.operator_id,
-        zone_id=row.zone_id,
-        course_id=row.course_id,
-        place=Location(row.lat, row.lng),
-        reach_km=row.reach_km,
-        time_zone=row.time_zone,
-        sessions=tuple(session.planned for session in sessions),
-        prefers_language=row.prefers_language,
-        prefers_gender=row.prefers_gender,
-    )
-    return need, Family(row.household_id, tuple(row.student_ids), booking_id), sessions
 
 
-def _facts(db: Session, need: CourseNeed, family: Family, only: UUID | None) -> list[TrainerFacts]:
-    """The facts of the operator's trainers, by id."""
-    which = [Trainer.operator_id == need.operator_id, Trainer.id == only if only else true()]
-    trainers = db.execute(_trainers(family).where(*which).order_by(Trainer.id)).all()
-    ids = [row.id for row in trainers]
-    if not ids:
-        return []
-    busy = _busy(db, need, family, ids)
-    away = _away(db, need, ids)
-    minutes = _booked_minutes(db, need, family, ids)
-    taught = _taught(db, family, ids)
+def _whole_days(need: CourseNeed) -> _Window:
+    """All slots on the days of the wanted sessions: exact, for one trainer under a lock."""
+    dates = sorted({session.date for session in need.sessions})
+    whole = Interval(need.starts[0], need.ends[-1])
+    return _Window(dates[0], dates[-1], dates, time.min, _DAY_END, whole)
+
+
+def _for_fixes(need: CourseNeed) -> _Window:
+    """All slots that a change of the course may meet."""
+    window, zone = fix_window(need), need.time_zone
+    days = [edge.astimezone(ZoneInfo(zone)).date() for edge in (window.starts_at, window.ends_at)]
+    return _Window(days[0], days[1], None, time.min, _DAY_END, window)
+
+
+def _shifted(timeslot: time, minutes: int) -> time:
+    """A time of day some minutes off, never past midnight on either side: rule T9 looks at one local day."""
+    shifted = timeslot.hour * 60 + timeslot.minute + minutes
+    if shifted >= 24 * 60:
+        return _DAY_END
+    return time(*divmod(max(0, shifted), 60))
+
+
+def _load(db: Session, need: CourseNeed, family: Family, ids: list[UUID] | None, window: _Window) -> list[TrainerFacts]:
+    """The facts of the operator's trainers (or of those with ``ids``), by id."""
+    first, last = need.sessions[0], need.sessions[-1]
+    rows = db.execute(
+        _FACTS,
+        {
+            "operator_id": need.operator_id,
+            "ids": ids,
+            "household_id": family.household_id,
+            "booking_id": family.booking_id,
+            "student_ids": list(family.student_ids),
+            "first_read": window.first,
+            "last_read": window.last,
+            "dates": window.dates,
+            "earliest": window.earliest,
+            "latest": window.latest,
+            "first_date": first.date,
+            "first_time": first.timeslot,
+            "last_date": last.date,
+            "last_time": last.timeslot,
+            "whole": Range(window.whole.starts_at, window.whole.ends_at, bounds="[)"),
+        },
+    )
     return [
         TrainerFacts(
             id=row.id,
@@ -123,109 +221,42 @@ def _facts(db: Session, need: CourseNeed, family: Family, only: UUID | None) -> 
             course_ids=frozenset(row.course_ids),
             zone_ids=frozenset(row.zone_ids),
             base=Location(row.base_lat, row.base_lng) if row.base_lat is not None else None,
-            hours=tuple(
-                WorkingHours(weekday, time.fromisoformat(starts), time.fromisoformat(ends))
-                for weekday, starts, ends in row.hours or ()
-            ),
+            hours=_hours(row.hours),
             time_zone=row.time_zone,
-            away=tuple(away.get(row.id, ())),
-            busy=tuple(busy.get(row.id, ())),
+            away=tuple(Interval(period.lower, period.upper) for period in row.away or ()),
+            taken=_taken(row) if row.starts else (),
             blocked=row.blocked,
             languages=frozenset(row.languages),
             gender=row.gender,
-            taught_students=row.id in taught,
-            booked_minutes=minutes.get(row.id, 0),
+            taught_students=bool(row.taught),
+            booked_minutes=row.slots * _SESSION_MINUTES,
         )
-        for row in trainers
+        for row in rows.all()
     ]
 
 
-def _trainers(family: Family) -> Select[Any]:
-    """Trainers with their courses, zones and hours in one row each."""
-    courses = select(TrainerCourse.course_id).where(TrainerCourse.trainer_id == Trainer.id)
-    zones = select(TrainerZone.zone_id).where(TrainerZone.trainer_id == Trainer.id)
-    hours = select(
-        func.json_agg(func.json_build_array(TrainerHours.weekday, TrainerHours.starts, TrainerHours.ends))
-    ).where(TrainerHours.trainer_id == Trainer.id)
-    blocked = (
-        exists().where(TrainerBlock.trainer_id == Trainer.id, TrainerBlock.household_id == family.household_id)
-        if family.household_id
-        else false()
-    )
-    return select(
-        Trainer.id,
-        Trainer.name,
-        Trainer.operator_id,
-        Trainer.active,
-        Trainer.base_lat,
-        Trainer.base_lng,
-        Trainer.time_zone,
-        Trainer.languages,
-        Trainer.gender,
-        func.array(courses.scalar_subquery()).label("course_ids"),
-        func.array(zones.scalar_subquery()).label("zone_ids"),
-        hours.scalar_subquery().label("hours"),
-        blocked.label("blocked"),
+@lru_cache(maxsize=4096)
+def _hours(stored: str | None) -> tuple[WorkingHours, ...]:
+    """Working hours as the statement tells them; few patterns are shared by many trainers."""
+    return tuple(
+        WorkingHours(weekday, time.fromisoformat(starts), time.fromisoformat(ends))
+        for weekday, starts, ends in json.loads(stored or "[]")
     )
 
 
-def _whole(need: CourseNeed) -> Any:
-    """The period from the first session's start to the last one's end."""
-    return literal(Range(need.starts[0], need.ends[-1], bounds="[)"), TSTZRANGE)
-
-
-def _wanted(need: CourseNeed) -> Any:
-    """All wanted periods as one multirange."""
-    periods = [Range(s, e, bounds="[)") for s, e in zip(need.starts, need.ends, strict=True)]
-    return cast(literal(MultiRange(periods), TSTZMULTIRANGE), TSTZMULTIRANGE)
-
-
-def _not_its_own(family: Family) -> Any:
-    return ScheduleSlot.booking_id != family.booking_id if family.booking_id else true()
-
-
-def _by_trainer(rows: Sequence[Any]) -> dict[UUID, list[Interval]]:
-    found: dict[UUID, list[Interval]] = {}
-    for trainer_id, period in rows:
-        found.setdefault(trainer_id, []).append(Interval(period.lower, period.upper))
-    return found
-
-
-def _busy(db: Session, need: CourseNeed, family: Family, ids: list[UUID]) -> dict[UUID, list[Interval]]:
-    """Slots, held or booked, that overlap a wanted session."""
-    overlapping = select(ScheduleSlot.trainer_id, ScheduleSlot.period).where(
-        ScheduleSlot.trainer_id.in_(ids), ScheduleSlot.period.bool_op("&&")(_wanted(need)), _not_its_own(family)
+def _taken(row: Any) -> tuple[TakenSlot, ...]:
+    """The trainer's slots as the scorer sees them; those of the booking itself are not among them."""
+    return tuple(
+        TakenSlot(
+            Interval(datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)),
+            _place(lat, lng),
+            buffer,
+        )
+        for starts, ends, lat, lng, buffer in zip(row.starts, row.ends, row.lats, row.lngs, row.buffers, strict=True)
     )
-    return _by_trainer(db.execute(overlapping).all())
 
 
-def _away(db: Session, need: CourseNeed, ids: list[UUID]) -> dict[UUID, list[Interval]]:
-    """Time off that overlaps a wanted session."""
-    overlapping = select(TimeOff.trainer_id, TimeOff.period).where(
-        TimeOff.trainer_id.in_(ids), TimeOff.period.bool_op("&&")(_wanted(need))
-    )
-    return _by_trainer(db.execute(overlapping).all())
-
-
-def _booked_minutes(db: Session, need: CourseNeed, family: Family, ids: list[UUID]) -> dict[UUID, int]:
-    """Minutes each trainer is taken between the course's first and last session."""
-    seconds = func.extract("epoch", func.upper(ScheduleSlot.period) - func.lower(ScheduleSlot.period))
-    taken = (
-        select(ScheduleSlot.trainer_id, cast(func.sum(seconds) / 60, Integer))
-        .where(ScheduleSlot.trainer_id.in_(ids), ScheduleSlot.period.bool_op("&&")(_whole(need)), _not_its_own(family))
-        .group_by(ScheduleSlot.trainer_id)
-    )
-    return {row[0]: row[1] for row in db.execute(taken)}
-
-
-def _taught(db: Session, family: Family, ids: list[UUID]) -> frozenset[UUID]:
-    """Who taught one of these students before."""
-    if not family.student_ids:
-        return frozenset()
-    before = (
-        select(CourseSession.taught_by)
-        .join(BookingStudent, BookingStudent.booking_id == CourseSession.booking_id)
-        .where(BookingStudent.student_id.in_(family.student_ids), CourseSession.taught_by.in_(ids))
-        .distinct()
-    )
-    return frozenset(trainer_id for trainer_id in db.scalars(before) if trainer_id is not None)
+@lru_cache(maxsize=65536)
+def _place(lat: float | None, lng: float | None) -> Location | None:
+    """A place; the same family is met again and again."""
+    return Location(lat, lng) if lat is not None and lng is not None else None

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from webapp.assignments.queries.candidates import Family, candidates, course_need
+from webapp.assignments.limits import Limits
+from webapp.assignments.queries.candidates import Family, candidates
+from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.rules import CourseNeed, Verdict
 from webapp.bookings.rules import PlannedSession, SessionMode
 from webapp.bookings.service import choose_zone
@@ -95,7 +97,7 @@ class Plan:
 
 
 def plan_of(
-    db: Session, wish: Wish, *, visible_to: Actor, now: datetime, max_courses: int, trainers: bool = True
+    db: Session, wish: Wish, *, visible_to: Actor, now: datetime, limits: Limits, trainers: bool = True
 ) -> Plan:
     """Look up all that follows from a wish: at most six statements, one without ``trainers``."""
     missing = wish.missing()
@@ -122,18 +124,18 @@ def plan_of(
         zones,
         sessions=_lines(planned, zone.time_zone),
         faults=faults,
-        trainers=_trainers(db, wish, zone, planned, max_courses) if trainers and planned and wish.course_id else None,
+        trainers=_trainers(db, wish, zone, planned, now, limits) if trainers and planned and wish.course_id else None,
     )
 
 
-def trainers_for(db: Session, booking_id: UUID, *, max_courses: int) -> Trainers:
-    """The trainers for a stored booking, which the caller has found to be visible. Seven statements."""
-    need, family, _sessions = course_need(db, booking_id)
-    return _sorted(candidates(db, need, family, max_courses=max_courses))
+def trainers_for(db: Session, booking_id: UUID, *, now: datetime, limits: Limits) -> Trainers:
+    """The trainers for a stored booking, which the caller has found to be visible. Four statements."""
+    booking = booking_need(db, booking_id, travel=limits.travel)
+    return _sorted(candidates(db, booking.need, booking.family, max_courses=limits.max_courses, fixes_after=now))
 
 
 def _trainers(
-    db: Session, wish: Wish, zone: ZoneAt, planned: tuple[PlannedSession, ...], max_courses: int
+    db: Session, wish: Wish, zone: ZoneAt, planned: tuple[PlannedSession, ...], now: datetime, limits: Limits
 ) -> Trainers | None:
     if wish.course_id is None or wish.place is None:
         return None
@@ -147,9 +149,13 @@ def _trainers(
         sessions=planned,
         prefers_language=wish.prefers_language,
         prefers_gender=wish.prefers_gender,
+        buffer_minutes=zone.travel_buffer_minutes,
+        travel=limits.travel,
+        booking_id=wish.booking_id,
+        delivery_mode=wish.delivery_mode,
     )
     family = Family(wish.household_id, wish.student_ids, wish.booking_id)
-    return _sorted(candidates(db, need, family, max_courses=max_courses))
+    return _sorted(candidates(db, need, family, max_courses=limits.max_courses, fixes_after=now))
 
 
 def _sorted(verdicts: list[Verdict]) -> Trainers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app
 
-from webapp.assignments.service import Limits
+from webapp.assignments.limits import Limits
 from webapp.assignments.wording import reason_words
 from webapp.config import Settings
 from webapp.core.errors import Conflict, Invalid

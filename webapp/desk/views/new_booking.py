@@ -260,7 +260,7 @@ def _page(
         form.to_wish(booking_id=booking.id if booking else None),
         visible_to=actor,
         now=clock.now(),
-        max_courses=limits().max_courses,
+        limits=limits(),
         trainers=trainers and do is not Do.FIND,
     )
     if plan.zone is None or form.zone_id.data not in {zone.id for zone in plan.zones[1:]}:
@@ -291,7 +291,7 @@ def _keep_enquiry(form: BookingForm, do: Do, actor: Actor, *, sound: bool) -> Re
     now = clock.now()
     with read_only() as db:
         wish = form.to_wish()
-        plan = plan_of(db, wish, visible_to=actor, now=now, max_courses=limits().max_courses, trainers=False)
+        plan = plan_of(db, wish, visible_to=actor, now=now, limits=limits(), trainers=False)
     status = EnquiryStatus.DRAFT
     if do is Do.ENQUIRY and plan.elsewhere is not None:
         status = EnquiryStatus.OTHER_OPERATOR

@@ -114,7 +114,7 @@ def propose_trainer(booking_id: UUID) -> ResponseReturnValue:
 
 def _propose_page(booking: BookingDetail, form: ProposeForm, *, status: int = 200) -> ResponseReturnValue:
     with read_only() as db:
-        found = trainers_for(db, booking.id, max_courses=limits().max_courses)
+        found = trainers_for(db, booking.id, now=clock.now(), limits=limits())
     automatic = form.trainer.data == AUTOMATIC
     chosen = None if automatic else found.named(form.trainer_id) or found.best
     page = ProposePage(booking, found, chosen, automatic)

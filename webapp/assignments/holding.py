@@ -1,0 +1,175 @@
+"""Writing a proposal whole: the assignment, all its slots, the booking's new state and the audit in one statement.
+
+Part of the service: only ``assignments.service`` calls it, with the booking's and the trainer's row locks held. The
+database decides whether the slots fit (rule A2); what it refuses is reported by the count of those it took.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from webapp.assignments.queries.needs import BookingNeed
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, Verdict, moved
+from webapp.audit import service as audit
+from webapp.audit.models import AuditEntry
+from webapp.bookings.rules import BookingStatus
+from webapp.bookings.rules import moved as booking_moved
+from webapp.core.actor import SYSTEM, Actor
+from webapp.core.ids import new_id
+from webapp.db.work import Work
+from webapp.schedule.rules import SlotStatus
+
+_WRITE = text("""
+WITH made AS (
+    INSERT INTO assignments (id, operator_id, booking_id, trainer_id, kind, status, automatic, proposed_by,
+                             proposed_by_name, proposed_at, expires_at, decided_by, decided_by_name, decided_at,
+                             explanation, version)
+    VALUES (:assignment_id, :operator_id, :booking_id, :trainer_id, :kind, :status, :automatic, :proposed_by,
+            :proposed_by_name, :now, :expires_at, NULL, :decided_by_name, :decided_at, CAST(:explanation AS jsonb),
+            :version)
+),
+moved AS (
+    UPDATE bookings SET status = :booking_status, version = version + 1, retried = true WHERE id = :booking_id
+),
+told AS (
+    INSERT INTO audit_entries SELECT * FROM jsonb_populate_recordset(NULL::audit_entries, CAST(:entries AS jsonb))
+),
+held AS (
+    INSERT INTO schedule_slots (id, operator_id, trainer_id, booking_id, course_session_id, assignment_id, status,
+                                period, date, timeslot, place_lat, place_lng, buffer_minutes)
+    SELECT wanted.id, :operator_id, :trainer_id, :booking_id, wanted.session_id, :assignment_id, :slot_status,
+           tstzrange(wanted.starts_at, wanted.ends_at, '[)'), wanted.date, wanted.timeslot,
+           CASE WHEN wanted.at_home THEN CAST(:lat AS float8) END,
+           CASE WHEN wanted.at_home THEN CAST(:lng AS float8) END, :buffer
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:session_ids AS uuid[]), CAST(:starts AS timestamptz[]),
+                CAST(:ends AS timestamptz[]), CAST(:dates AS date[]), CAST(:timeslots AS time[]),
+                CAST(:at_home AS boolean[]))
+         AS wanted (id, session_id, starts_at, ends_at, date, timeslot, at_home)
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM held
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A proposal about to be written: for whom, by whom, until when, and the explanation that stays with it."""
+
+    booking: BookingNeed
+    trainer_id: UUID
+    automatic: bool
+    expires_at: datetime
+    explanation: Sequence[Verdict]
+    by: Actor
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A proposal that stands: its assignment and the booking's new state."""
+
+    assignment_id: UUID
+    trainer_id: UUID
+    status: BookingStatus
+
+
+def hold(work: Work, holding: Holding) -> Held | None:
+    """Write the proposal, approved at once where its operator approves automatically (rule A4).
+
+    ``None`` when the database refused a slot: the caller rolls back to its savepoint, for the rest was written.
+    """
+    booking, now = holding.booking, holding.now
+    assignment_id = new_id()
+    approved = booking.auto_approve
+    status = booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
+    if approved:
+        status = booking_moved(status, BookingStatus.ASSIGNED)
+    sessions = booking.sessions
+    count = work.db.scalar(
+        _WRITE,
+        {
+            "assignment_id": assignment_id,
+            "operator_id": booking.operator_id,
+            "booking_id": booking.id,
+            "trainer_id": holding.trainer_id,
+            "kind": AssignmentKind.COURSE.value,
+            "status": (AssignmentStatus.APPROVED if approved else AssignmentStatus.PROPOSED).value,
+            "automatic": holding.automatic,
+            "proposed_by": holding.by.id,
+            "proposed_by_name": holding.by.name,
+            "now": now,
+            "expires_at": holding.expires_at,
+            "decided_by_name": SYSTEM.name if approved else None,
+            "decided_at": now if approved else None,
+            "explanation": json.dumps([verdict.to_json() for verdict in holding.explanation]),
+            "version": 2 if approved else 1,
+            "booking_status": status.value,
+            "entries": audit.as_rows(_told(holding, assignment_id, status)),
+            "slot_status": (SlotStatus.BOOKED if approved else SlotStatus.HELD).value,
+            "lat": booking.need.place.lat,
+            "lng": booking.need.place.lng,
+            "buffer": booking.need.buffer_minutes,
+            "ids": [new_id() for _ in sessions],
+            "session_ids": [session.id for session in sessions],
+            "starts": [session.planned.starts_at for session in sessions],
+            "ends": [session.planned.ends_at for session in sessions],
+            "dates": [session.planned.date for session in sessions],
+            "timeslots": [session.planned.timeslot for session in sessions],
+            "at_home": [session.planned.mode.value == "offline" for session in sessions],
+        },
+    )
+    return Held(assignment_id, holding.trainer_id, status) if count == len(sessions) else None
+
+
+def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[AuditEntry]:
+    """What the audit keeps of a proposal, and of its approval where the desk approves by itself."""
+    booking = holding.booking
+
+    def entry(
+        what: str, kind: str, subject_id: UUID, by: Actor, before: dict[str, Any] | None, after: dict[str, Any]
+    ) -> AuditEntry:
+        return audit.entry(
+            what, kind, subject_id, operator_id=booking.operator_id, by=by, at=holding.now, before=before, after=after
+        )
+
+    pending = BookingStatus.PENDING_APPROVAL
+    proposal = {
+        "booking_id": booking.id,
+        "trainer_id": holding.trainer_id,
+        "automatic": holding.automatic,
+        "expires_at": holding.expires_at,
+        "sessions": len(booking.sessions),
+    }
+    entries = [
+        entry("assignment.proposed", "assignment", assignment_id, holding.by, None, proposal),
+        entry(
+            f"booking.{pending.value}",
+            "booking",
+            booking.id,
+            holding.by,
+            {"status": booking.status},
+            {"status": pending},
+        ),
+    ]
+    if status is not pending:
+        to = moved(AssignmentStatus.PROPOSED, AssignmentStatus.APPROVED)
+        entries += [
+            entry(
+                "assignment.approved",
+                "assignment",
+                assignment_id,
+                SYSTEM,
+                {"status": AssignmentStatus.PROPOSED},
+                {"status": to},
+            ),
+            entry(f"booking.{status.value}", "booking", booking.id, SYSTEM, {"status": pending}, {"status": status}),
+        ]
+    return entries
