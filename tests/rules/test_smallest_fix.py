@@ -129,9 +129,10 @@ def test_b7_an_offline_session_of_a_hybrid_course_moves_and_an_online_one_keeps_
 def test_b10_no_session_is_moved_to_a_time_that_does_not_exist() -> None:
     need = a_need(a_request(start_date=date(2027, 3, 10), timeslot=time(1, 40), time_zone=NEW_YORK))
     all_day = tuple(WorkingHours(day, time(1, 40), time(0)) for day in range(7))
-    fix = found(need, a_trainer(time_zone=NEW_YORK, hours=all_day, taken=taken_at(need, [5])))
-    # 02:00 to 02:40 do not exist on 14 March; 03:00 is twenty minutes after 01:40, when the other is still taught.
-    assert fix == MoveSession(9, 10, 5, date(2027, 3, 14), time(3, 20))
+    twenty_minutes = Interval(need.starts[4], need.starts[4] + timedelta(minutes=20))
+    fix = found(need, a_trainer(time_zone=NEW_YORK, hours=all_day, busy=(twenty_minutes,)))
+    # Two o'clock does not exist on 14 March: a session put there would start at three, which is said as three.
+    assert fix == MoveSession(9, 10, 5, date(2027, 3, 14), time(3))
 
 
 # ── the whole course to another time of day ──
@@ -191,6 +192,13 @@ def test_a_course_starts_two_weeks_later_at_most() -> None:
         assert fix == (StartLater(30 - days, 30, on) if on else None)
 
 
+def test_the_window_of_a_fix_is_whole_days_from_the_first_to_the_last_of_the_latest_start() -> None:
+    assert fix_window(a_need(MORNINGS)) == Interval(utc(2027, 1, 11, 18, 30), utc(2027, 2, 24, 18, 30))
+    assert fix_window(a_need(MORNINGS, delivery_mode=None)).ends_at == utc(2027, 2, 10, 18, 30)
+    skip = frozenset({date(2027, 2, 20)})
+    assert fix_window(a_need(MORNINGS, skip=skip)).ends_at == utc(2027, 2, 25, 18, 30)
+
+
 def test_a_sunday_course_is_put_off_by_weeks_and_over_holidays() -> None:
     request = a_request(delivery_mode=DeliveryMode.SUNDAY_ONLY, timeslot=time(9))
     away = (Interval(utc(2027, 1, 9), utc(2027, 1, 11)),)
@@ -210,8 +218,8 @@ def test_a_need_that_does_not_know_its_days_is_not_put_off() -> None:
 def test_a_course_that_has_begun_is_put_off_or_moved_only_to_what_lies_ahead() -> None:
     need = a_need(MORNINGS)
     noon_of_the_second_day = utc(2027, 1, 13, 6, 30)
-    trainer = a_trainer(taken=taken_at(need, [1, 2]))
-    assert found(need, trainer, now=noon_of_the_second_day) == StartLater(28, 30, date(2027, 1, 14))
+    trainer = a_trainer(away=(need.sessions[0].period,))
+    assert found(need, trainer, now=noon_of_the_second_day) == StartLater(29, 30, date(2027, 1, 14))
     hours = tuple(WorkingHours(day, time(12), time(21)) for day in range(7))
     now = utc(2027, 1, 12, 6, 40)  # 12:10
     assert found(need, a_trainer(hours=hours), now=now) == MoveCourse(0, 30, time(12, 20))
@@ -345,7 +353,8 @@ def cases(draw: st.DrawFn) -> tuple[CourseNeed, TrainerFacts, datetime]:
             WorkingHours(day, *draw(st.sampled_from([(time(0), time(0)), (time(0), time(0)), (time(7), time(22))])))
             for day in range(7)
         ),
-        away=tuple(slots(draw(st.integers(0, 1)), near, [60, 2000])),
+        away=tuple(slots(draw(st.integers(0, 1)), near, [60, 2000]))
+        + ((Interval(window.starts_at, need.days[0].ends_at),) if draw(st.booleans()) and draw(st.booleans()) else ()),
         taken=tuple(TakenSlot(period, draw(places), 15, UUID(int=900)) for period in periods),
     )
     now = need.starts[0] + timedelta(minutes=draw(st.sampled_from([-100_000, -200, -30])))

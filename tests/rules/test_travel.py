@@ -105,23 +105,26 @@ def test_t9_the_online_sessions_of_a_hybrid_course_need_no_way() -> None:
     ]
 
 
-def test_t9_a_slot_far_away_is_too_near_to_both_sessions_of_a_sunday() -> None:
+@pytest.mark.parametrize(("beside", "session", "gap"), [(a_slot_after, 1, 40), (a_slot_before, 0, 0)])
+def test_t9_a_slot_far_away_is_too_near_to_both_sessions_of_a_sunday(beside: Any, session: int, gap: int) -> None:
     sundays = a_request(delivery_mode=DeliveryMode.SUNDAY_ONLY, timeslot=time(9))
     need = a_need(sundays, buffer_minutes=60)
-    assert assess(need, a_trainer(taken=(a_slot_after(need.sessions[1]),))).reasons[0].facts == {
+    assert assess(need, a_trainer(taken=(beside(need.sessions[session]),))).reasons[0].facts == {
         "count": 2,
         "total": 10,
         "first": "2027-01-10T09:00",
-        "gap": 40,
+        "gap": gap,
         "need": 64,
     }
 
 
 def test_t9_between_two_days_there_is_always_room() -> None:
-    need = a_need(a_request(timeslot=time(0)), buffer_minutes=60)
     all_day = tuple(WorkingHours(day, time(0), time(0)) for day in range(7))
-    assert told(need, a_slot_before(need.sessions[0]), hours=all_day) == []
-    assert len(told(need, a_slot_after(need.sessions[0]), hours=all_day)) == 1
+    early, late = (a_need(a_request(timeslot=slot), buffer_minutes=60) for slot in (time(0), time(23, 20)))
+    assert told(early, a_slot_before(early.sessions[0]), hours=all_day) == []
+    assert len(told(early, a_slot_after(early.sessions[0]), hours=all_day)) == 1
+    assert told(late, a_slot_after(late.sessions[0]), hours=all_day) == []
+    assert len(told(late, a_slot_before(late.sessions[0]), hours=all_day)) == 1
 
 
 def test_t9_an_overlap_is_busy_and_no_matter_of_the_way() -> None:
