@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,14 @@ def test_a_step_that_fails_says_so_and_one_that_works_is_quoted(tmp_path: Path) 
         parts.finish("bad", "-c", "raise SystemExit(3)")
 
 
+def _until_gone(pid: int) -> None:
+    """A killed process is gone only when the kernel has seen to it: wait for that, ten seconds at most."""
+    stat_file, deadline = Path(f"/proc/{pid}/stat"), time.monotonic() + 10
+    while stat_file.exists() and stat_file.read_text("utf-8").rsplit(")", 1)[1].split()[0] != "Z":
+        assert time.monotonic() < deadline, f"process {pid} lives on"
+        os.sched_yield()
+
+
 def test_stopping_ends_even_a_grandchild_in_a_process_group_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,8 +111,7 @@ def test_stopping_ends_even_a_grandchild_in_a_process_group_of_its_own(
         assert part.process.poll() is None
     parts.stop()
     for pid in map(int, pids):
-        gone = Path(f"/proc/{pid}/stat")
-        assert not gone.exists() or gone.read_text("utf-8").rsplit(")", 1)[1].split()[0] == "Z"
+        _until_gone(pid)
 
 
 def test_main_says_the_sentence_and_gives_the_code(
