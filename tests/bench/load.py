@@ -23,8 +23,10 @@ import webapp.tables  # noqa: F401 - every table is known before the first query
 from tests.bench.floor import Floor, Sample
 from tests.bench.world import NOW
 from webapp import embedded
-from webapp.assignments.queries.candidates import candidates, course_need
-from webapp.assignments.service import Limits, propose
+from webapp.assignments.limits import Limits
+from webapp.assignments.queries.candidates import candidates
+from webapp.assignments.queries.needs import booking_need
+from webapp.assignments.service import propose
 from webapp.core.actor import Actor
 from webapp.db.tenancy import acting_as
 from webapp.db.work import Database, connect, counting_statements
@@ -95,8 +97,8 @@ class Engine:
     def best(self, booking_id: UUID) -> UUID:
         """Whom the engine would choose now."""
         with acting_as(self._actor), self._database.read_only() as db:
-            need, family, _ = course_need(db, booking_id)
-            return candidates(db, need, family, max_courses=Limits().max_courses)[0].trainer_id
+            wanted = booking_need(db, booking_id)
+            return candidates(db, wanted.need, wanted.family, max_courses=Limits().max_courses)[0].trainer_id
 
     def take(self, booking_id: UUID, trainer_id: UUID) -> bool:
         """Propose this very trainer, unless somebody is locking them; whether that could be done."""

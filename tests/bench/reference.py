@@ -102,6 +102,9 @@ def _hold(db: Session, booking: Any, sessions: Any, trainer_id: UUID, now: datet
                 period=Range(session.starts_at, session.ends_at, bounds="[)"),
                 date=session.date,
                 timeslot=session.timeslot,
+                place_lat=booking.lat,
+                place_lng=booking.lng,
+                buffer_minutes=0,
             )
         )
     db.execute(

@@ -54,25 +54,24 @@ class Answer:
     took: float
 
 
-def different_places(servers: Servers, world: World, sizes: Sizes, folder: Path, floor_rate: float) -> list[Row]:
+def different_places(servers: Servers, port: int, world: World, sizes: Sizes, floor_rate: float) -> list[Row]:
     """Clients who each book in a zone of their own for some seconds, against what the floor writes a second."""
     zones = world.zones[: sizes.cities]
-    with _desk(servers, folder) as port:
-        people = [_sign_in(servers, zone) for zone in zones]
-        answers: list[list[Answer]] = [[] for _ in zones]
-        gate = threading.Barrier(len(zones) + 1)
+    people = [_sign_in(servers, zone) for zone in zones]
+    answers: list[list[Answer]] = [[] for _ in zones]
+    gate = threading.Barrier(len(zones) + 1)
 
-        def client(number: int) -> None:
-            rng = Random(SEED + number)
-            with _line(port) as line:
-                for _ in range(4):
-                    _book(line, people[number], zones[number], rng, rng.choice(HOURS))
-                gate.wait()
-                ends = time.monotonic() + sizes.seconds
-                while time.monotonic() < ends:
-                    answers[number].append(_book(line, people[number], zones[number], rng, rng.choice(HOURS)))
+    def client(number: int) -> None:
+        rng = Random(SEED + number)
+        with _line(port) as line:
+            for _ in range(4):
+                _book(line, people[number], zones[number], rng, rng.choice(HOURS))
+            gate.wait()
+            ends = time.monotonic() + sizes.seconds
+            while time.monotonic() < ends:
+                answers[number].append(_book(line, people[number], zones[number], rng, rng.choice(HOURS)))
 
-        elapsed = _all_at_once(len(zones), client, gate)
+    elapsed = _all_at_once(len(zones), client, gate)
     every = [answer for mine in answers for answer in mine]
     held = _held(servers, every)
     rate = len(held) / elapsed
@@ -86,23 +85,19 @@ def different_places(servers: Servers, world: World, sizes: Sizes, folder: Path,
     ]
 
 
-def same_evening(servers: Servers, zone: BenchZone, sizes: Sizes, folder: Path) -> list[Row]:
+def same_evening(servers: Servers, port: int, zone: BenchZone, sizes: Sizes) -> list[Row]:
     """Clients who press the button for the same evening at the same moment (the domain's example 5)."""
-    with _desk(servers, folder) as port:
-        people = [_sign_in(servers, zone) for _ in range(sizes.crowd)]
-        answers: list[Answer] = []
-        gate = threading.Barrier(sizes.crowd + 1)
-        with _line(port) as line:  # each process has served something before
-            for n in range(8):
-                _book(line, people[0], zone, Random(n), HOURS[n])
+    people = [_sign_in(servers, zone) for _ in range(sizes.crowd)]
+    answers: list[Answer] = []
+    gate = threading.Barrier(sizes.crowd + 1)
 
-        def client(number: int) -> None:
-            rng = Random(SEED + 1000 + number)
-            with _line(port) as line:
-                gate.wait()
-                answers.append(_book(line, people[number], zone, rng, EVENING))
+    def client(number: int) -> None:
+        rng = Random(SEED + 1000 + number)
+        with _line(port) as line:
+            gate.wait()
+            answers.append(_book(line, people[number], zone, rng, EVENING))
 
-        _all_at_once(sizes.crowd, client, gate)
+    _all_at_once(sizes.crowd, client, gate)
     held = _held(servers, answers)
     took = [answer.took for answer in answers]
     what = f"C, {sizes.crowd} clients on the same evening slot, {len(zone.trainers)} free trainers"
@@ -116,7 +111,7 @@ def same_evening(servers: Servers, zone: BenchZone, sizes: Sizes, folder: Path) 
 
 
 @contextmanager
-def _desk(servers: Servers, folder: Path) -> Iterator[int]:
+def desk(servers: Servers, folder: Path) -> Iterator[int]:
     """The web server as ``make run`` starts it: two processes of four threads; the port it listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

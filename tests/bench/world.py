@@ -39,7 +39,7 @@ _NEAR = 0.01
 """Homes lie this many degrees around the centre, about a kilometre."""
 _MONTHS = 12
 _DAILY = 4
-_TRAINERS_ELSEWHERE = 50
+_TRAINERS_ELSEWHERE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,8 +378,11 @@ class _Loader:
                 "period": "tstzrange(s.starts_at, s.ends_at, '[)')",
                 "date": "s.date",
                 "timeslot": "s.timeslot",
+                "place_lat": "b.lat",
+                "place_lng": "b.lng",
+                "buffer_minutes": f"{BUFFER_MINUTES}",
             },
-            "FROM assignments a JOIN course_sessions s ON s.booking_id = a.booking_id"
+            "FROM assignments a JOIN bookings b ON b.id = a.booking_id JOIN course_sessions s ON s.booking_id = b.id"
             " ORDER BY hashtext(a.id::text), s.number",
         )
         insert_select(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -89,9 +90,10 @@ def test_a_step_that_fails_says_so_and_one_that_works_is_quoted(tmp_path: Path) 
 def _until_gone(pid: int) -> None:
     """A killed process is gone only when the kernel has seen to it: wait for that, ten seconds at most."""
     stat_file, deadline = Path(f"/proc/{pid}/stat"), time.monotonic() + 10
-    while stat_file.exists() and stat_file.read_text("utf-8").rsplit(")", 1)[1].split()[0] != "Z":
-        assert time.monotonic() < deadline, f"process {pid} lives on"
-        os.sched_yield()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while stat_file.read_text("utf-8").rsplit(")", 1)[1].split()[0] != "Z":
+            assert time.monotonic() < deadline, f"process {pid} lives on"
+            os.sched_yield()
 
 
 def test_stopping_ends_even_a_grandchild_in_a_process_group_of_its_own(
