@@ -1,0 +1,1 @@
+"""Concurrency at scale and kills: `make faults`, the profiles `ci` and `full`."""
