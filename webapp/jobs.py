@@ -36,6 +36,7 @@ Handler = Callable[..., object]
 HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.ISSUE_CERTIFICATES: certificates.issue,
     JobName.EXPIRE_HOLDS: assignments.expire_holds,
+    JobName.RETRY_WAITLIST: assignments.retry_waitlist,
     JobName.EXPIRE_DRAFTS: bookings.expire_drafts,
     JobName.TIDY_ACCOUNTS: accounts.tidy,
 }
@@ -43,6 +44,7 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
 PERIODIC: Final = (
     Periodic(JobName.ISSUE_CERTIFICATES, timedelta(seconds=5), certificates.ring_again),
     Periodic(JobName.EXPIRE_HOLDS, timedelta(seconds=30), assignments.expire_holds),
+    Periodic(JobName.RETRY_WAITLIST, timedelta(seconds=60), assignments.retry_waitlist),
     Periodic(JobName.EXPIRE_DRAFTS, timedelta(minutes=10), bookings.expire_drafts),
     Periodic(JobName.TIDY_ACCOUNTS, timedelta(hours=1), accounts.tidy),
 )

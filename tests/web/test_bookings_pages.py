@@ -366,3 +366,18 @@ def test_a_hold_that_ran_out_is_told_before_anybody_swept_it(desk: Desk, at: Cal
     at(NOW + timedelta(hours=49))
     desk.client.sign_in(desk.staff)
     assert "The hold has ended." in desk.show(booking)
+
+
+def test_a_waiting_booking_says_whether_it_is_retried_and_can_be_told(client: DeskClient, make: Make) -> None:
+    booking = make.booking()
+    client.sign_in(make.admin())
+    page = client.get("desk.booking", booking_id=booking.id)
+    assert "Retried by itself when a trainer becomes free." in page.text
+    answer = client.post("desk.set_retried", booking_id=booking.id, data={"version": "1", "on": "0"})
+    assert answer.status_code == 303
+    page = client.get("desk.booking", booking_id=booking.id)
+    assert "Waits for you: nobody is proposed by itself." in page.text
+    assert "keeps it waiting for somebody to decide" in page.text
+    assert client.post("desk.set_retried", booking_id=booking.id, data={"version": "1", "on": "1"}).status_code == 409
+    client.sign_in(make.auditor())
+    assert "Retry by itself" not in client.get("desk.booking", booking_id=booking.id).text

@@ -74,6 +74,11 @@ class _Plan:
     by: Actor
     now: datetime
     limits: Limits
+    without: frozenset[UUID] = frozenset()
+
+    def choosable(self, verdict: Verdict) -> bool:
+        """Eligible, and not one the automatic choice must leave out."""
+        return verdict.eligible and verdict.trainer_id not in self.without
 
     def verdict_now(self, db: Session, trainer_id: UUID) -> Verdict:
         """The verdict on one trainer as the rows are now: under the trainer's lock it stays true."""
@@ -96,14 +101,22 @@ class _Lost(Exception):
 
 
 def propose(
-    work: Work, booking_id: UUID, *, trainer_id: UUID | None, by: Actor, now: datetime, limits: Limits
+    work: Work,
+    booking_id: UUID,
+    *,
+    trainer_id: UUID | None,
+    by: Actor,
+    now: datetime,
+    limits: Limits,
+    without: frozenset[UUID] = frozenset(),
 ) -> Proposed:
     """Hold all sessions of a waitlisted booking for one trainer, or find that nobody is free (rules A1 to A4).
 
     With a ``trainer_id`` that trainer is held or the request fails: ``Conflict`` ``trainer-taken`` when somebody else
     was first, ``trainer-not-eligible`` when a rule refuses. Without one the best free trainer is held: first over the
     candidates nobody else is locking, then once more waiting for each; only when nobody eligible is free the booking
-    stays on the waitlist. Where the operator approves automatically the system approves in the same transaction.
+    stays on the waitlist; trainers in ``without`` are left out of that choice. Where the operator approves
+    automatically the system approves in the same transaction.
     """
     booking = booking_need(work.db, booking_id, visible_to=by, travel=limits.travel, lock=True)
     booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
@@ -111,7 +124,7 @@ def propose(
     if need.starts[0] <= now:
         raise Conflict("booking-start-passed", "The first session has already begun. Edit the start date first.")
     verdicts = candidates(work.db, need, booking.family, max_courses=limits.max_courses)
-    plan = _Plan(booking, verdicts, by, now, limits)
+    plan = _Plan(booking, verdicts, by, now, limits, without)
     held = _hold_best(work, plan) if trainer_id is None else _hold_named(work, plan, trainer_id)
     if held is None:
         audit.record(
@@ -207,7 +220,7 @@ def cancel_booking(work: Work, booking_id: UUID, *, version: int, reason: str, b
 
 def _hold_best(work: Work, plan: _Plan) -> Held | None:
     """The best eligible trainer held: one pass past locked ones, one pass waiting; ``None`` when nobody is free."""
-    ranked = [verdict.trainer_id for verdict in plan.verdicts if verdict.eligible]
+    ranked = [verdict.trainer_id for verdict in plan.verdicts if plan.choosable(verdict)]
     while ranked:
         held = _try_hold(work, plan, ranked, wait=False, automatic=True)
         if isinstance(held, Held):
@@ -220,6 +233,8 @@ def _hold_best(work: Work, plan: _Plan) -> Held | None:
     for verdict in candidates(work.db, booking.need, booking.family, max_courses=plan.limits.max_courses):
         if not verdict.eligible:
             break
+        if not plan.choosable(verdict):
+            continue
         held = _try_hold(work, plan, [verdict.trainer_id], wait=True, automatic=True)
         if isinstance(held, Held):
             return held

@@ -10,5 +10,6 @@ class JobName(StrEnum):
 
     ISSUE_CERTIFICATES = "certificates.issue"
     EXPIRE_HOLDS = "assignments.expire_holds"
+    RETRY_WAITLIST = "assignments.retry_waitlist"
     EXPIRE_DRAFTS = "bookings.expire_drafts"
     TIDY_ACCOUNTS = "accounts.tidy"

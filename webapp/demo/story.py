@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select, update
 
 from webapp.assignments import service as assignments
+from webapp.assignments import waitlist
 from webapp.assignments.limits import Limits
 from webapp.audit import service as audit
 from webapp.bookings import service as bookings
@@ -94,6 +95,9 @@ class Teller:
                 with unit_of_work() as work:
                     placed, placed_at = self._place(work, place, outcome)
                     if outcome == "waitlisted":
+                        if self.random.random() < 0.6:
+                            # Somebody talks to these families still: the desk must not place them by itself meanwhile.
+                            self._keep_waiting(work, placed, place.office.books, placed_at)
                         return
                     proposed_at = placed_at + timedelta(minutes=self.random.randint(2, 90))
                     proposed = assignments.propose(
@@ -105,6 +109,11 @@ class Teller:
                 continue
             self._decide(outcome, place, proposed, proposed_at)
             return
+
+    def _keep_waiting(self, work: Work, placed: bookings.PlacedBooking, by: Actor, now: datetime) -> None:
+        work.db.flush()
+        version = bookings.booking_to_change(work.db, placed.id, by=self.cast.admin).version
+        waitlist.set_retried(work, placed.id, on=False, version=version, by=by, now=now)
 
     def _place(self, work: Work, place: Place, outcome: str) -> tuple[bookings.PlacedBooking, datetime]:
         """A family and its booking, and when it was placed. Raises ``_NextFamily`` where another operator serves."""

@@ -41,6 +41,8 @@ _PLAIN: Final[dict[str, tuple[str, Any]]] = {
     "booking.placed": ("calendar-plus", _l("%(who)s placed the booking")),
     "booking.edited": ("pencil", _l("%(who)s edited the booking")),
     "booking.no_trainer": ("user-off", _l("%(who)s looked for a trainer; nobody was free")),
+    "booking.retry_on": ("refresh", _l("%(who)s lets the desk retry the waitlist")),
+    "booking.retry_off": ("hourglass", _l("%(who)s keeps it waiting for somebody to decide")),
     "booking.in_progress": ("player-play", _l("The first session was taught")),
     "booking.completed": ("circle-check", _l("%(who)s completed the booking")),
     "booking.cancelled": ("ban", _l("%(who)s cancelled the booking")),

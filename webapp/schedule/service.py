@@ -21,6 +21,7 @@ from webapp.core.actor import Actor
 from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.core.intervals import Interval
+from webapp.core.job_names import JobName
 from webapp.db.work import Work
 from webapp.schedule.models import ScheduleSlot
 from webapp.schedule.rules import SlotStatus
@@ -209,3 +210,5 @@ def _tell(
             at=now,
             before={"slots": sorted(slots)},
         )
+        # Somebody on the waitlist may be glad of the trainer (rule A6).
+        work.after_commit(JobName.RETRY_WAITLIST, operator_id=str(operator_id))

@@ -17,6 +17,7 @@ from webapp.core.actor import Actor
 from webapp.core.errors import Invalid, NotFound
 from webapp.core.ids import new_id
 from webapp.core.intervals import Interval
+from webapp.core.job_names import JobName
 from webapp.core.names import clean_name
 from webapp.db.base import violates
 from webapp.db.tenancy import owned_by
@@ -59,6 +60,7 @@ def create(work: Work, command: TrainerCommand, *, by: Actor, now: datetime, max
         after=_facts(checked),
         at=now,
     )
+    _ring(work, trainer.operator_id)
     return trainer.id
 
 
@@ -101,6 +103,7 @@ def change(
         after={name: after[name] for name in changed},
         at=now,
     )
+    _ring(work, trainer.operator_id)
     return True
 
 
@@ -170,6 +173,11 @@ def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: 
         after={"household_id": household_id, "reason": words},
         at=now,
     )
+
+
+def _ring(work: Work, operator_id: UUID) -> None:
+    """A trainer who is new, or can do more than before, may help somebody on the waitlist (rule A6)."""
+    work.after_commit(JobName.RETRY_WAITLIST, operator_id=str(operator_id))
 
 
 def _locked(db: Session, trainer_id: UUID, by: Actor) -> Trainer:

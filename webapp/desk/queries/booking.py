@@ -84,6 +84,8 @@ class BookingDetail:
     prefers_language: str | None
     prefers_gender: str | None
     closed_reason: str | None
+    retried: bool
+    """While it waits, freed capacity retries it by itself (rule A6)."""
     created_at: datetime
     completed_at: datetime | None
     guardians: tuple[Contact, ...]
@@ -232,6 +234,7 @@ def booking_detail(db: Session, booking_id: UUID, *, visible_to: Actor) -> Booki
         prefers_language=found.prefers_language,
         prefers_gender=found.prefers_gender,
         closed_reason=found.closed_reason,
+        retried=found.retried,
         created_at=found.created_at,
         completed_at=found.completed_at,
         guardians=tuple(Contact(*guardian) for guardian in row.guardians or ()),
