@@ -11,11 +11,15 @@ from uuid import UUID
 from flask import Blueprint, Flask, current_app, flash, make_response, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from webapp.assignments import service, wording
 from webapp.assignments.forms import DecisionForm, RejectForm
+from webapp.assignments.grid import Cell, Grid, course_grid
 from webapp.assignments.limits import Limits
 from webapp.assignments.queries import pages
+from webapp.assignments.queries.candidates import weigh
+from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.rules import AssignmentStatus
 from webapp.bookings.words import class_type_word, delivery_mode_word, gender_word, language_name
 from webapp.core import clock
@@ -33,6 +37,10 @@ from webapp.web.words import _
 bp = Blueprint("assignments", __name__, url_prefix="/approvals")
 bp.add_app_template_global(wording.reason_words, "reason_words")
 bp.add_app_template_global(wording.preference_words, "preference_words")
+bp.add_app_template_global(wording.cell_mark, "cell_mark")
+bp.add_app_template_global(wording.cell_words, "cell_words")
+bp.add_app_template_global(wording.fix_words, "fix_words")
+bp.add_app_template_global(lambda: tuple(Cell), "grid_cells")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class ProposalPage:
     next_id: UUID | None
     refusal: str | None = None
     """Why what was just tried did not happen."""
+    grid: Grid | None = None
+    """Session by session, as of now, for a proposal that is open."""
 
     @property
     def own(self) -> bool:
@@ -204,9 +214,22 @@ def _render(
     with read_only() as db:
         found = pages.proposal(db, assignment_id, visible_to=actor)
         next_id = pages.next_open(db, after=assignment_id, visible_to=actor)
+        grid = _grid(db, found) if found.is_open else None
     refusal = _worded(refused, found) if refused else None
-    page = ProposalPage(found, actor, clock.now(), next_id, refusal)
+    page = ProposalPage(found, actor, clock.now(), next_id, refusal, grid)
     return make_response(render_template("assignments/show.html", page=page, form=form), status)
+
+
+def _grid(db: Session, found: pages.Proposal) -> Grid | None:
+    """The proposed trainer and the others, session by session; the slots held for this very booking count as free."""
+    limits = Limits.from_settings(current_app.extensions["settings"])
+    try:
+        booking = booking_need(db, found.row.booking_id, travel=limits.travel)
+    except Conflict:
+        return None  # no session is left to teach
+    looked = weigh(db, booking.need, booking.family, max_courses=limits.max_courses)
+    by_free = request.args.get("grid") == "free"
+    return course_grid(booking.need, looked.verdicts, looked.facts, by_free=by_free, first=found.row.trainer_id)
 
 
 def _worded(error: Conflict, found: pages.Proposal) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 from flask_babel import format_decimal
 from flask_babel import lazy_gettext as _l
 
+from webapp.assignments.fixes import Fix
+from webapp.assignments.grid import Cell
 from webapp.assignments.rules import Preference, Reason
 from webapp.web.filters import clock_time, day
 from webapp.web.words import _
@@ -17,6 +19,14 @@ _PREFERENCES: Final = {
     Preference.GENDER: _l("Gender as wished for"),
     Preference.TAUGHT_BEFORE: _l("Taught the family before, as wished for"),
     Preference.NAMED: _l("Asked for by name"),
+}
+
+_CELLS: Final = {
+    Cell.FREE: ("✓", _l("free")),
+    Cell.TRAVEL_TIGHT: ("→", _l("too little time for the way")),
+    Cell.BUSY: ("■", _l("busy")),
+    Cell.OFF: ("○", _l("away")),
+    Cell.OUTSIDE_HOURS: ("–", _l("outside working hours")),
 }
 
 
@@ -41,3 +51,19 @@ def reason_words(reason: Reason) -> str:
 def preference_words(preference: Preference) -> str:
     """Which of the family's wishes a trainer meets. A Jinja global."""
     return str(_PREFERENCES[preference])
+
+
+def cell_mark(cell: Cell) -> str:
+    """The sign of a cell of the grid, the same in every language. A Jinja global."""
+    return _CELLS[cell][0]
+
+
+def cell_words(cell: Cell) -> str:
+    """What a cell of the grid means. A Jinja global."""
+    return str(_CELLS[cell][1])
+
+
+def fix_words(fix: Fix) -> str:
+    """The change that would do: "Free for 29 of 30: move session 17 to 10:20". A Jinja global."""
+    sentence, places = fix.sentence(clock=clock_time, day=day)
+    return _(sentence, **places)

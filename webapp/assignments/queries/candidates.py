@@ -125,15 +125,37 @@ def candidates(
     This is the one scorer: pages, automatic choice and re-checks under a lock all ask here. With ``fixes_after`` (the
     present instant) each trainer whom one change would make eligible comes with that change.
     """
+    return weigh(db, need, family, max_courses=max_courses, only=only, fixes_after=fixes_after).verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The verdicts, best first, and what they were made from, by trainer."""
+
+    verdicts: list[Verdict]
+    facts: dict[UUID, TrainerFacts]
+
+
+def weigh(
+    db: Session,
+    need: CourseNeed,
+    family: Family,
+    *,
+    max_courses: int,
+    only: UUID | None = None,
+    fixes_after: datetime | None = None,
+) -> Weighed:
+    """``candidates``, with the facts, for whoever shows session by session what the verdicts say as a whole."""
     ids = [only] if only else None
     window = _whole_days(need) if only else _near(db, need)
-    found = {facts.id: assess(need, facts, max_courses=max_courses) for facts in _load(db, need, family, ids, window)}
+    looked_at = {facts.id: facts for facts in _load(db, need, family, ids, window)}
+    found = {id_: assess(need, facts, max_courses=max_courses) for id_, facts in looked_at.items()}
     if fixes_after is not None:
         fixable = [trainer_id for trainer_id, verdict in found.items() if _may_be_fixed(verdict)]
         for facts in _load(db, need, family, fixable, _for_fixes(need)) if fixable else ():
             fix = smallest_fix(need, facts, now=fixes_after, max_courses=max_courses)
             found[facts.id] = replace(found[facts.id], fix=fix)
-    return rank(found.values())
+    return Weighed(rank(found.values()), looked_at)
 
 
 def _may_be_fixed(verdict: Verdict) -> bool:

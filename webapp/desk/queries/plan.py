@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from webapp.assignments.grid import Grid, course_grid
 from webapp.assignments.limits import Limits
-from webapp.assignments.queries.candidates import Family, candidates
+from webapp.assignments.queries.candidates import Family, weigh
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.rules import CourseNeed, Verdict
 from webapp.bookings.rules import PlannedSession, SessionMode
@@ -40,6 +41,8 @@ class Trainers:
 
     eligible: tuple[Verdict, ...] = ()
     others: tuple[Verdict, ...] = ()
+    grid: Grid | None = None
+    """Session by session, for those against whom nothing else stands."""
 
     @property
     def best(self) -> Verdict | None:
@@ -97,9 +100,19 @@ class Plan:
 
 
 def plan_of(
-    db: Session, wish: Wish, *, visible_to: Actor, now: datetime, limits: Limits, trainers: bool = True
+    db: Session,
+    wish: Wish,
+    *,
+    visible_to: Actor,
+    now: datetime,
+    limits: Limits,
+    trainers: bool = True,
+    by_free: bool = False,
 ) -> Plan:
-    """Look up all that follows from a wish: at most six statements, one without ``trainers``."""
+    """Look up all that follows from a wish: at most six statements, one without ``trainers``.
+
+    ``by_free`` sorts the grid by free sessions.
+    """
     missing = wish.missing()
     if wish.place is None:
         return Plan(wish, missing)
@@ -124,18 +137,26 @@ def plan_of(
         zones,
         sessions=_lines(planned, zone.time_zone),
         faults=faults,
-        trainers=_trainers(db, wish, zone, planned, now, limits) if trainers and planned and wish.course_id else None,
+        trainers=_trainers(db, wish, zone, planned, now, limits, by_free)
+        if trainers and planned and wish.course_id
+        else None,
     )
 
 
-def trainers_for(db: Session, booking_id: UUID, *, now: datetime, limits: Limits) -> Trainers:
+def trainers_for(db: Session, booking_id: UUID, *, now: datetime, limits: Limits, by_free: bool = False) -> Trainers:
     """The trainers for a stored booking, which the caller has found to be visible. Four statements."""
     booking = booking_need(db, booking_id, travel=limits.travel)
-    return _sorted(candidates(db, booking.need, booking.family, max_courses=limits.max_courses, fixes_after=now))
+    return _looked(db, booking.need, booking.family, now, limits, by_free)
 
 
 def _trainers(
-    db: Session, wish: Wish, zone: ZoneAt, planned: tuple[PlannedSession, ...], now: datetime, limits: Limits
+    db: Session,
+    wish: Wish,
+    zone: ZoneAt,
+    planned: tuple[PlannedSession, ...],
+    now: datetime,
+    limits: Limits,
+    by_free: bool,
 ) -> Trainers | None:
     if wish.course_id is None or wish.place is None:
         return None
@@ -155,13 +176,15 @@ def _trainers(
         delivery_mode=wish.delivery_mode,
     )
     family = Family(wish.household_id, wish.student_ids, wish.booking_id)
-    return _sorted(candidates(db, need, family, max_courses=limits.max_courses, fixes_after=now))
+    return _looked(db, need, family, now, limits, by_free)
 
 
-def _sorted(verdicts: list[Verdict]) -> Trainers:
+def _looked(db: Session, need: CourseNeed, family: Family, now: datetime, limits: Limits, by_free: bool) -> Trainers:
+    found = weigh(db, need, family, max_courses=limits.max_courses, fixes_after=now)
     return Trainers(
-        tuple(verdict for verdict in verdicts if verdict.eligible),
-        tuple(verdict for verdict in verdicts if not verdict.eligible),
+        tuple(verdict for verdict in found.verdicts if verdict.eligible),
+        tuple(verdict for verdict in found.verdicts if not verdict.eligible),
+        course_grid(need, found.verdicts, found.facts, by_free=by_free),
     )
 
 

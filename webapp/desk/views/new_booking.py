@@ -262,6 +262,7 @@ def _page(
         now=clock.now(),
         limits=limits(),
         trainers=trainers and do is not Do.FIND,
+        by_free=request.form.get("grid") == "free",
     )
     if plan.zone is None or form.zone_id.data not in {zone.id for zone in plan.zones[1:]}:
         form.zone_id.data = None

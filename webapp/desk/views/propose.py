@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from flask import make_response, render_template
+from flask import make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from webapp.assignments import service as assignments
@@ -114,7 +114,9 @@ def propose_trainer(booking_id: UUID) -> ResponseReturnValue:
 
 def _propose_page(booking: BookingDetail, form: ProposeForm, *, status: int = 200) -> ResponseReturnValue:
     with read_only() as db:
-        found = trainers_for(db, booking.id, now=clock.now(), limits=limits())
+        found = trainers_for(
+            db, booking.id, now=clock.now(), limits=limits(), by_free=request.args.get("grid") == "free"
+        )
     automatic = form.trainer.data == AUTOMATIC
     chosen = None if automatic else found.named(form.trainer_id) or found.best
     page = ProposePage(booking, found, chosen, automatic)
