@@ -7,6 +7,8 @@ them must be 0. ``tests.faults.test_f1n_controls`` proves of each that it can fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 
 DETOUR = 1.4
@@ -120,13 +122,26 @@ CHECKS = {
 }
 
 
+Db = psycopg.Connection[tuple[object, ...]]
+
+
 def breaches(address: str) -> dict[str, int]:
     """What each check counts in the database at a libpq address."""
     with psycopg.connect(address, autocommit=True) as db:
         return {name: one_number(db, sql) for name, sql in CHECKS.items()}
 
 
-def one_number(db: psycopg.Connection[tuple[object, ...]], sql: str) -> int:
+def breaches_if(address: str, statements: Sequence[str]) -> dict[str, int]:
+    """What each check would count after some statements, which are then undone."""
+    with psycopg.connect(address) as db:
+        for statement in statements:
+            db.execute(statement.encode())
+        found = {name: one_number(db, sql) for name, sql in CHECKS.items()}
+        db.rollback()
+    return found
+
+
+def one_number(db: Db, sql: str) -> int:
     """What a counting query finds."""
     row = db.execute(sql.encode()).fetchone()
     assert row is not None

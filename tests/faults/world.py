@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from itertools import count
-from pathlib import Path
 from threading import Barrier
 from typing import TypeVar
 from uuid import UUID
@@ -38,8 +37,7 @@ from webapp.core.actor import Actor, ActorKind, Role
 from webapp.core.geo import Location
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db import work as work_module
-from webapp.db.base import sqlstate_of
-from webapp.db.work import RETRIED, Database, Work, connect
+from webapp.db.work import Database, Work, connect
 from webapp.households.service import RegisteredHousehold
 from webapp.trainers.rules import WorkingHours
 
@@ -99,11 +97,10 @@ class FaultWorld:
 
     def trainers(self, number: int) -> list[UUID]:
         """Trainers who live in the middle and work at any hour."""
-        made = [
+        return [
             self.make.trainer((self.zone_id,), (self.course_id,), base=CENTER, hours=ROUND_THE_CLOCK)
             for _ in range(number)
         ]
-        return made
 
     def homes(self, number: int) -> list[Home]:
         """Families along a line through the zone, 800 m from one to the next: ways of two minutes to half an hour."""
@@ -238,18 +235,3 @@ def none_of(found: dict[str, int]) -> list[Row]:
 def exactly(what: str, value: float, wanted: float, unit: str = "") -> Row:
     """A value that must be this one."""
     return Row(what, value, unit, f"{wanted:g}", value == wanted)
-
-
-def is_busy(error: BaseException) -> bool:
-    """Whether an error is one of those that a retry cures, and so must never reach anybody."""
-    return sqlstate_of(error) in RETRIED
-
-
-def days_from(start: date, number: int) -> list[date]:
-    """So many days in a row."""
-    return [start + timedelta(days=n) for n in range(number)]
-
-
-def part_folder() -> Path:
-    """Where histories and reports are kept."""
-    return FOLDER
