@@ -8,6 +8,7 @@ of the same shape, its clients run on the same machine.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ NORMAL = Sizes(
     explained=500,
     cities=8,
     waiting=1_200,
-    repeats=60,
+    repeats=40,
     slow_repeats=5,
     seconds=5.0,
     crowd=64,
@@ -110,6 +111,8 @@ class EngineBench:
 
     def run(self) -> Report:
         """Everything; drops its databases whatever happens."""
+        self._rows.append(Row("processor cores", os.cpu_count() or 1, ""))
+        self._rows.append(Row("load of the machine by others, at the start", os.getloadavg()[0], ""))
         try:
             self._measure()
         finally:
@@ -152,7 +155,7 @@ class EngineBench:
             Row(f"  D median at {big.slots:,} slots", at_large.floor, "ms"),
         ]
         for index, trainers in enumerate((few, many, most), start=1):
-            found = self._medians(big, index)
+            found = self._medians(big, index, repeats=max(3, s.repeats // 2))
             self._rows.append(Row(f"  B median, {trainers} trainers, {big.slots:,} slots", found.engine, "ms"))
         self._databases.forget(big)
 
@@ -205,9 +208,9 @@ class EngineBench:
         ]
         return per_second(writes)
 
-    def _medians(self, world: World, index: int) -> _Medians:
-        """Medians of B and D on one connection each, in milliseconds, on equal copies."""
-        zone, repeats = world.zones[index], self._sizes.repeats
+    def _medians(self, world: World, index: int, repeats: int | None = None) -> _Medians:
+        """Medians of B and D on one connection each, in milliseconds, one after the other on one copy."""
+        zone, repeats = world.zones[index], repeats or self._sizes.repeats
         with self._databases.fresh(world) as servers:
             like = self._sampled(servers, zone)
             engine = middle(self._engine(servers, zone, repeats)[0])

@@ -200,9 +200,18 @@ def _book(line: http.client.HTTPConnection, who: SignedIn, zone: BenchZone, rng:
     }
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": who.cookie}
     began = time.monotonic()
-    line.request("POST", "/bookings/new", urlencode(form), headers)
-    response = line.getresponse()
-    said = response.read()
+    for again in (True, False):
+        try:
+            line.request("POST", "/bookings/new", urlencode(form), headers)
+            response = line.getresponse()
+            said = response.read()
+            break
+        except (ConnectionError, http.client.RemoteDisconnected):
+            # The server closes a connection that nobody used for two seconds; browsers then send once more, on a new
+            # one. The key makes it the same booking.
+            line.close()
+            if not again:
+                raise
     took = 1000 * (time.monotonic() - began)
     if response.status not in (303, 409):
         raise RuntimeError(f"a booking was answered with {response.status}: {said[:500]!r}")
