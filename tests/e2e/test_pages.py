@@ -16,6 +16,7 @@ from tests.e2e.scene import HINDI, TELUGU, Scene
 from tests.e2e.visitor import Visitor
 from tests.web.client import NOW
 from webapp.assignments import service as assignments
+from webapp.assignments import waitlist
 from webapp.assignments.limits import Limits
 from webapp.bookings import service as bookings
 from webapp.bookings.models import CourseSession
@@ -43,6 +44,9 @@ class World:
         self.family = make.household(TELUGU, HINDI, operator_id=scene.franchise, guardian="లక్ష్మీ దేవి")
 
         self.waiting = book(by=scene.staff.actor)
+        with desk.database.unit_of_work() as work:
+            # The sweeper of this desk would find it a trainer before its page is looked at.
+            waitlist.set_retried(work, self.waiting.id, on=False, version=1, by=scene.staff.actor, now=NOW)
         proposed = make.proposal(book(timeslot=time(18)), scene.trainer, by=scene.staff.actor)
         assert proposed.assignment_id is not None
         self.proposal, self.proposed = proposed.assignment_id, proposed.booking_id
