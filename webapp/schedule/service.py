@@ -63,25 +63,33 @@ def lock_trainer(db: Session, trainer_id: UUID) -> None:
     db.scalar(select(Trainer.id).where(Trainer.id == trainer_id).with_for_update(key_share=True))
 
 
+_CHUNK = 25
+"""How many trainers are looked at in one statement: the first is free but for a crowd after the same time."""
+
+
 def lock_first_free(db: Session, trainer_ids: Sequence[UUID], wanted: Sequence[Interval]) -> UUID | None:
     """Lock the first of the trainers whom nobody else is locking and who has no slot in the wanted periods.
 
-    One statement, however many are locked or taken: with a crowd after the same time that is most of them. It sees what
-    was committed when it began, so the caller looks again under the lock.
+    One statement for every 25, however many are locked or taken. It sees what was committed when it began, so the
+    caller looks again under the lock.
     """
-    ids = literal(list(trainer_ids), ARRAY(Uuid()))
     periods = MultiRange([Range(period.starts_at, period.ends_at, bounds="[)") for period in wanted])
     taken = exists().where(
         ScheduleSlot.trainer_id == Trainer.id,
         ScheduleSlot.period.bool_op("&&")(cast(literal(periods, TSTZMULTIRANGE), TSTZMULTIRANGE)),
     )
-    return db.scalar(
-        select(Trainer.id)
-        .where(Trainer.id == any_(ids), ~taken)
-        .order_by(func.array_position(ids, Trainer.id))
-        .limit(1)
-        .with_for_update(key_share=True, skip_locked=True, of=Trainer)
-    )
+    for first in range(0, len(trainer_ids), _CHUNK):
+        ids = literal(list(trainer_ids[first : first + _CHUNK]), ARRAY(Uuid()))
+        found = db.scalar(
+            select(Trainer.id)
+            .where(Trainer.id == any_(ids), ~taken)
+            .order_by(func.array_position(ids, Trainer.id))
+            .limit(1)
+            .with_for_update(key_share=True, skip_locked=True, of=Trainer)
+        )
+        if found is not None:
+            return found
+    return None
 
 
 def lock_trainers(db: Session, trainer_ids: Collection[UUID]) -> None:
