@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.service import propose
 from webapp.core.actor import Actor
+from webapp.core.ids import new_id
 from webapp.db.tenancy import acting_as
 from webapp.db.work import Database, connect, counting_statements
 
@@ -102,13 +104,29 @@ class Engine:
 
     def take(self, booking_id: UUID, trainer_id: UUID) -> bool:
         """Propose this very trainer, unless somebody is locking them; whether that could be done."""
-        with self.sql.connect() as db:
-            free = "SELECT 1 FROM trainers WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED"
-            if db.execute(text(free), {"id": trainer_id}).scalar() is None:
-                return False
+        if self._locked(trainer_id):
+            return False
         with acting_as(self._actor), self._database.unit_of_work() as work:
             propose(work, booking_id, trainer_id=trainer_id, by=self._actor, now=NOW, limits=Limits())
         return True
+
+    def call_in_ill(self, _booking_id: UUID, trainer_id: UUID) -> bool:
+        """Record time off for the next two months, unless somebody is locking the trainer; whether that was done."""
+        if self._locked(trainer_id):
+            return False
+        with self.sql.begin() as db:
+            off = (
+                "INSERT INTO time_off (id, operator_id, trainer_id, period, reason)"
+                " VALUES (:id, :operator, :trainer, tstzrange(:since, :until), 'ill')"
+            )
+            times = {"since": NOW, "until": NOW + timedelta(days=60)}
+            db.execute(text(off), {"id": new_id(), "operator": self._actor.operator_id, "trainer": trainer_id, **times})
+        return True
+
+    def _locked(self, trainer_id: UUID) -> bool:
+        free = "SELECT 1 FROM trainers WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED"
+        with self.sql.connect() as db:
+            return db.execute(text(free), {"id": trainer_id}).scalar() is None
 
 
 def throughput(
