@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from tests.rules.builders import KOLKATA, NEW_YORK, NOW, a_hybrid_request, a_request, utc
 from tests.rules.test_bookings import codes, requests
-from webapp.bookings.replanning import at_other_time, on_later_dates, plan_pause, planned_move, remaining
+from webapp.bookings.replanning import at_other_time, on_later_dates, plan_pause, planned_move, remaining, with_moves
 from webapp.bookings.rules import (
     SESSION_LENGTH,
     CourseRequest,
     CourseSessionStatus,
     DeliveryMode,
     PlannedSession,
+    SessionMode,
     check_request,
     crosses_midnight,
     plan_sessions,
@@ -277,3 +278,31 @@ def test_a7_what_is_handed_over_is_scheduled_and_has_not_begun() -> None:
     others = [Lesson(status, NOW + timedelta(days=1)) for status in CourseSessionStatus if status is not scheduled]
     begun = [Lesson(scheduled, NOW), Lesson(scheduled, NOW - timedelta(minutes=10))]
     assert remaining([*ahead[::-1], *others, *begun], NOW) == tuple(ahead)
+
+
+def test_single_sessions_can_be_moved_within_their_day() -> None:
+    sessions = plan_sessions(a_request())
+    moved = with_moves(sessions, [(3, time(10, 20))], KOLKATA)
+    assert [s.number for s in moved if s.timeslot != time(18, 20)] == [3]
+    assert [s.date for s in moved] == [s.date for s in sessions]
+
+
+@pytest.mark.parametrize(
+    ("number", "at", "code"),
+    [(11, time(10), "move-unknown"), (0, time(10), "move-unknown"), (3, time(23, 40), "move-time")],
+)
+def test_a_move_that_cannot_be_is_refused(number: int, at: time, code: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        with_moves(plan_sessions(a_request()), [(number, at)], KOLKATA)
+    assert (caught.value.code, caught.value.field) == (code, "moves")
+
+
+def test_a_session_online_keeps_its_time_and_two_of_a_day_may_not_overlap() -> None:
+    hybrid = plan_sessions(a_hybrid_request())
+    online = next(session.number for session in hybrid if session.mode is SessionMode.ONLINE)
+    with pytest.raises(Invalid, match="online"):
+        with_moves(hybrid, [(online, time(10))], KOLKATA)
+    sundays = plan_sessions(a_request(delivery_mode=DeliveryMode.SUNDAY_ONLY))
+    with pytest.raises(Invalid) as caught:
+        with_moves(sundays, [(1, time(18, 40))], KOLKATA)
+    assert caught.value.code == "move-overlap"

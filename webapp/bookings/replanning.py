@@ -19,6 +19,7 @@ from webapp.bookings.rules import (
     CourseSessionStatus,
     DeliveryMode,
     PlannedSession,
+    SessionMode,
     crosses_midnight,
     first_sunday,
     later,
@@ -62,6 +63,37 @@ def planned_move(session: PlannedSession, to_date: date, to_time: time, time_zon
     if to_time.second or to_time.microsecond or to_time.tzinfo is not None:
         raise Invalid("timeslot-minutes", "Enter the time slot as hours and minutes.", field="timeslot")
     return _within_its_day(planned(session.number, to_date, to_time, time_zone, session.mode), time_zone)
+
+
+def with_moves(
+    sessions: Sequence[PlannedSession], moves: Iterable[tuple[int, time]], time_zone: str
+) -> tuple[PlannedSession, ...]:
+    """The sessions, some of them, by number, at another time of their own day; in the order of time.
+
+    Raises ``Invalid`` for field ``moves``: ``move-unknown`` for a number there is not, ``move-online`` for a session
+    online, which keeps its time slot (rule B7), ``move-time`` for a time that does not exist on that day or ends past
+    midnight, and ``move-overlap``.
+    """
+    moved = {session.number: session for session in sessions}
+    for number, to_time in moves:
+        session = moved.get(number)
+        if session is None:
+            raise Invalid("move-unknown", "There is no session %(number)s to move.", field="moves", number=number)
+        if session.mode is not SessionMode.OFFLINE:
+            raise Invalid(
+                "move-online", "Session %(number)s is online and keeps its time.", field="moves", number=number
+            )
+        changed = planned(number, session.date, to_time, time_zone, session.mode)
+        if changed.shifted or crosses_midnight(changed, time_zone):
+            raise Invalid("move-time", "Session %(number)s cannot be at that time.", field="moves", number=number)
+        moved[number] = changed
+    ordered = tuple(sorted(moved.values(), key=lambda session: session.starts_at))
+    for before, after in pairwise(ordered):
+        if before.ends_at > after.starts_at:
+            raise Invalid(
+                "move-overlap", "Session %(number)s would overlap another one.", field="moves", number=after.number
+            )
+    return ordered
 
 
 def plan_pause(

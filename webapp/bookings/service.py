@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
 from webapp.bookings.models import Booking, BookingStudent, CourseSession, Enquiry
+from webapp.bookings.replanning import with_moves
 from webapp.bookings.rules import (
     DRAFT_LIFE,
     BookingStatus,
@@ -67,6 +68,8 @@ class BookingCommand:
     prefers_language: str | None = None
     prefers_gender: str | None = None
     id: UUID | None = None
+    moves: tuple[tuple[int, time], ...] = ()
+    """Sessions, by number, taught at another time of their own day."""
 
     def request_in(self, time_zone: str) -> CourseRequest:
         """The part the schedule follows from, in the zone's time zone."""
@@ -143,7 +146,7 @@ def place_booking(work: Work, command: BookingCommand, *, by: Actor, now: dateti
     request = command.request_in(zone.time_zone)
     check_request(request, students=len(set(command.student_ids)), now=now)
     _check_family(work.db, command, zone.operator_id)
-    sessions = plan_sessions(request)
+    sessions = with_moves(plan_sessions(request), command.moves, zone.time_zone)
     booking_id = command.id or new_id()
     values = {
         "id": booking_id,
@@ -188,7 +191,7 @@ def edit_booking(
     request = command.request_in(zone.time_zone)
     check_request(request, students=len(set(command.student_ids)), now=now)
     _check_family(work.db, command, zone.operator_id)
-    sessions = plan_sessions(request)
+    sessions = with_moves(plan_sessions(request), command.moves, zone.time_zone)
     before = {name: getattr(booking, name) for name in _stored(command, zone)}
     work.db.execute(delete(CourseSession).where(CourseSession.booking_id == booking_id))
     work.db.execute(delete(BookingStudent).where(BookingStudent.booking_id == booking_id))
@@ -468,7 +471,8 @@ def _stored(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
 
 def _told(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
     """What the audit says of a booking's content."""
-    return {**_stored(command, zone), "student_ids": sorted(command.student_ids)}
+    moves = {"moves": [[number, f"{at:%H:%M}"] for number, at in command.moves]} if command.moves else {}
+    return {**_stored(command, zone), "student_ids": sorted(command.student_ids), **moves}
 
 
 def _insert_with_reference(db: Session, values: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from uuid import UUID
 
+from webapp.bookings.replanning import with_moves
 from webapp.bookings.rules import (
     ClassType,
     CourseRequest,
@@ -55,6 +56,8 @@ class Wish:
     student_ids: tuple[UUID, ...] = ()
     prefers_language: str | None = None
     prefers_gender: str | None = None
+    moves: tuple[tuple[int, time], ...] = ()
+    """Sessions, by number, taught at another time of their day."""
     owner_id: UUID | None = None
     booking_id: UUID | None = None
 
@@ -102,4 +105,8 @@ class Wish:
             faults = [fault for fault in faults if fault.field != "students"]
         if any(fault.field in _PLAN_FIELDS for fault in faults):
             return (), tuple(faults)
-        return plan_sessions(request), tuple(faults)
+        planned = plan_sessions(request)
+        try:
+            return with_moves(planned, self.moves, time_zone), tuple(faults)
+        except Invalid as fault:
+            return planned, (*faults, fault)

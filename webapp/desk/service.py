@@ -58,6 +58,7 @@ class BookCommand:
     prefers_language: str | None = None
     prefers_gender: str | None = None
     enquiry_id: UUID | None = None
+    moves: tuple[tuple[int, time], ...] = ()
 
     def booking(self, household_id: UUID, student_ids: tuple[UUID, ...]) -> BookingCommand:
         """The booking itself, for a family that is stored."""
@@ -76,6 +77,7 @@ class BookCommand:
             prefers_language=self.prefers_language,
             prefers_gender=self.prefers_gender,
             id=self.id,
+            moves=self.moves,
         )
 
 

@@ -18,6 +18,7 @@ from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer t
 from wtforms.validators import ValidationError
 
 from webapp.accounts.rules import normalised_email
+from webapp.assignments.fixes import FixKind
 from webapp.bookings.rules import TOTALS, ClassType, DeliveryMode, EnquiryStatus
 from webapp.bookings.service import EnquiryCommand
 from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, GENDERS, languages
@@ -26,6 +27,7 @@ from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.courses.queries import CourseRow
 from webapp.desk.forms.fields import AUTOMATIC, HiddenUuidField, UuidsField, trainer_id, version_of
+from webapp.desk.forms.fixes import MovesField, read_fix, shifted
 from webapp.desk.places import by_state, cities, find_town
 from webapp.desk.rules import Wish
 from webapp.desk.service import Ask, BookCommand, FamilyCommand
@@ -93,6 +95,8 @@ class BookingForm(BaseForm):
 
     start_date = DayField(_l("First day"))
     timeslot = TimeslotField(_l("Time"))
+    moves = MovesField(_l("Moved sessions"), default=())
+    """Single sessions at another time of their day; drawn in the panel, where each can be given up."""
     prefers_language = ChoiceSelectField(_l("Trainer speaks"), coerce=Language)
     prefers_gender = ChoiceSelectField(_l("Trainer is"), coerce=Gender)
 
@@ -116,6 +120,21 @@ class BookingForm(BaseForm):
         if self.key.data is None:
             self.key.data = new_id()
         self.family: HouseholdDetail | None = None
+
+    def apply(self, text: str | None) -> None:
+        """Change the form as a trainer's fix says, and choose that trainer; rubbish changes nothing."""
+        change = read_fix(text)
+        if change is None:
+            return
+        self.trainer.data = str(change.trainer_id)
+        if change.kind is FixKind.MOVE_SESSION and change.to_time is not None and change.number is not None:
+            self.moves.data = tuple(sorted({**dict(self.moves.data or ()), change.number: change.to_time}.items()))
+        elif change.to_time is not None:
+            if self.timeslot.data is not None:
+                self.moves.data = shifted(self.moves.data or (), self.timeslot.data, change.to_time)
+            _fill(self.timeslot, change.to_time)
+        elif change.on is not None:
+            _fill(self.start_date, change.on)
 
     # What the family is
 
@@ -241,6 +260,7 @@ class BookingForm(BaseForm):
             student_ids=self.known_students,
             prefers_language=self.prefers_language.data,
             prefers_gender=self.prefers_gender.data,
+            moves=self.moves.data or (),
             owner_id=self.family.operator_id if self.family else None,
             booking_id=booking_id,
         )
@@ -264,6 +284,7 @@ class BookingForm(BaseForm):
             prefers_language=self.prefers_language.data,
             prefers_gender=self.prefers_gender.data,
             enquiry_id=self.enquiry.data,
+            moves=self.moves.data or (),
         )
 
     def to_ask(self, *, propose: bool) -> Ask:
@@ -327,6 +348,12 @@ class BookingForm(BaseForm):
         if isinstance(error, Invalid) and name != error.field:
             error = Invalid(error.code, error.message, field=name, **error.params)
         super().refuse(error)
+
+
+def _fill(field: Any, value: Any) -> None:
+    """Write a value into a field, over what was typed."""
+    field.raw_data = [field.show(value)]
+    field.process_formdata(field.raw_data)
 
 
 def _wrong(field: Any) -> list[str]:

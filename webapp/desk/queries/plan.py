@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.assignments.grid import Grid, course_grid
@@ -14,10 +15,12 @@ from webapp.assignments.limits import Limits
 from webapp.assignments.queries.candidates import Family, weigh
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.rules import CourseNeed, Verdict
-from webapp.bookings.rules import PlannedSession, SessionMode
+from webapp.bookings.models import CourseSession
+from webapp.bookings.rules import CourseRequest, CourseSessionStatus, PlannedSession, SessionMode, plan_sessions
 from webapp.bookings.service import choose_zone
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid
+from webapp.desk.queries.booking import BookingDetail
 from webapp.desk.rules import Missing, Wish
 from webapp.zones.queries import ZoneAt, nearest_zones, zones_at
 
@@ -81,7 +84,8 @@ class Plan:
     @property
     def clocks(self) -> tuple[time, ...]:
         """The local times at which sessions usually start, ascending: two for Sundays, else one."""
-        return tuple(sorted({line.clock for line in self.sessions if not line.shifted}))
+        moved = dict(self.wish.moves)
+        return tuple(sorted({line.clock for line in self.sessions if not line.shifted and line.number not in moved}))
 
     @property
     def shifted(self) -> int:
@@ -147,6 +151,25 @@ def trainers_for(db: Session, booking_id: UUID, *, now: datetime, limits: Limits
     """The trainers for a stored booking, which the caller has found to be visible. Four statements."""
     booking = booking_need(db, booking_id, travel=limits.travel)
     return _looked(db, booking.need, booking.family, now, limits, by_free)
+
+
+def stored_moves(db: Session, booking: BookingDetail) -> tuple[tuple[int, time], ...]:
+    """The sessions of a waitlisted booking that were moved within their day: number and time. One statement."""
+    request = CourseRequest(
+        class_type=booking.class_type,
+        delivery_mode=booking.delivery_mode,
+        total_sessions=booking.total_sessions,
+        start_date=booking.start_date,
+        timeslot=booking.timeslot,
+        time_zone=booking.time_zone,
+    )
+    usual = {session.number: session.timeslot for session in plan_sessions(request)}
+    stored = db.execute(
+        select(CourseSession.number, CourseSession.timeslot)
+        .where(CourseSession.booking_id == booking.id, CourseSession.status == CourseSessionStatus.SCHEDULED)
+        .order_by(CourseSession.number)
+    )
+    return tuple((number, at) for number, at in stored if usual.get(number) != at)
 
 
 def _trainers(

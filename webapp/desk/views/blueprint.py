@@ -8,12 +8,15 @@ from webapp.assignments.limits import Limits
 from webapp.assignments.wording import reason_words
 from webapp.config import Settings
 from webapp.core.errors import Conflict, Invalid
+from webapp.desk.forms.fixes import fix_value, move_value
 from webapp.desk.words import event_words, missing_words
 from webapp.web.words import _
 
 bp = Blueprint("desk", __name__)
 bp.add_app_template_global(missing_words, "missing_words")
 bp.add_app_template_global(event_words, "event_words")
+bp.add_app_template_global(fix_value, "fix_value")
+bp.add_app_template_global(move_value, "move_value")
 
 
 def limits() -> Limits:

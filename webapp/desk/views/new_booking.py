@@ -192,6 +192,7 @@ def sent_form(actor: Actor, booking: BookingDetail | None = None) -> BookingForm
         form = BookingForm(courses=active_courses(db))
         chosen = booking.household_id if booking else form.household.data
         form.with_family(_family(db, chosen, actor))
+    form.apply(request.form.get("fix"))
     return form
 
 

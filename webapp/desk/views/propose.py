@@ -20,7 +20,7 @@ from webapp.db.work import read_only, retrying
 from webapp.desk import service
 from webapp.desk.forms import AUTOMATIC, BookingForm, ProposeForm
 from webapp.desk.queries.booking import BookingDetail, booking_detail
-from webapp.desk.queries.plan import Trainers, trainers_for
+from webapp.desk.queries.plan import Trainers, stored_moves, trainers_for
 from webapp.desk.views.blueprint import bp, in_words, limits
 from webapp.desk.views.new_booking import Do, answer_preview, pressed, refuse, sent_form, show_form, tell
 from webapp.web.access import current_actor, requires
@@ -39,11 +39,13 @@ class ProposePage:
 @bp.get("/bookings/<uuid:booking_id>/edit")
 @requires(Permission.BOOKING_WRITE)
 def edit(booking_id: UUID) -> ResponseReturnValue:
-    """The booking form with what the booking says."""
+    """The booking form with what the booking says, changed as ``?fix=`` says for a trainer's sake."""
     actor = current_actor()
     booking = _to_change(booking_id)
     with read_only() as db:
-        form = BookingForm(formdata=None, courses=active_courses(db), **_said_by(booking))
+        moves = stored_moves(db, booking)
+        form = BookingForm(formdata=None, courses=active_courses(db), moves=moves, **_said_by(booking))
+    form.apply(request.args.get("fix"))
     return show_form(form, actor, booking=booking)
 
 
