@@ -221,13 +221,15 @@ def cancel_booking(work: Work, booking_id: UUID, *, version: int, reason: str, b
 def _hold_best(work: Work, plan: _Plan) -> Held | None:
     """The best eligible trainer held: one pass past locked ones, one pass waiting; ``None`` when nobody is free."""
     ranked = [verdict.trainer_id for verdict in plan.verdicts if plan.choosable(verdict)]
+    crowded = False
     while ranked:
-        held = _try_hold(work, plan, ranked, wait=False, automatic=True)
+        held = _try_hold(work, plan, ranked, wait=False, automatic=True, crowded=crowded)
         if isinstance(held, Held):
             return held
         if held.trainer_id is None:
             break
         ranked.remove(held.trainer_id)
+        crowded = True
     # Whoever was locked a moment ago may be taken by now, or free after all: ask afresh before waiting.
     booking = plan.booking
     for verdict in candidates(work.db, booking.need, booking.family, max_courses=plan.limits.max_courses):
@@ -254,16 +256,19 @@ def _hold_named(work: Work, plan: _Plan, trainer_id: UUID) -> Held:
     raise not_eligible(held.verdict) if held.verdict is not None else taken(named)
 
 
-def _try_hold(work: Work, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool, automatic: bool) -> Held | _Lost:
+def _try_hold(
+    work: Work, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool, automatic: bool, crowded: bool = False
+) -> Held | _Lost:
     """Lock a trainer, look again under the lock, and hold every session, inside a savepoint.
 
-    With ``wait`` the first trainer, else the first one nobody else is locking. Whatever is not held leaves no row and
-    no lock behind, and says who was lost and, where a rule refuses by now, why.
+    With ``wait`` the first trainer, else the first one nobody else is locking; ``crowded``, the first of those who is
+    free as well: worth asking only once somebody was lost. Whatever is not held leaves no row and no lock behind, and
+    says who was lost and, where a rule refuses by now, why.
     """
     booking = plan.booking
     try:
         with work.db.begin_nested():
-            trainer_id = _lock_one(work.db, plan, trainer_ids, wait=wait)
+            trainer_id = _lock_one(work.db, plan, trainer_ids, wait=wait, crowded=crowded)
             verdict = plan.verdict_now(work.db, trainer_id)
             if not verdict.eligible:
                 raise _Lost(trainer_id, verdict)
@@ -286,12 +291,12 @@ def _try_hold(work: Work, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: boo
         return lost
 
 
-def _lock_one(db: Session, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool) -> UUID:
-    """The trainer now locked: the first one, waited for, or the first free one nobody is locking. Raises ``_Lost``."""
+def _lock_one(db: Session, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool, crowded: bool) -> UUID:
+    """The trainer now locked: the first one, waited for, or the first one nobody is locking. Raises ``_Lost``."""
     if wait:
         schedule.lock_trainer(db, trainer_ids[0])
         return trainer_ids[0]
-    periods = [session.planned.period for session in plan.booking.sessions]
+    periods = [session.planned.period for session in plan.booking.sessions] if crowded else []
     trainer_id = schedule.lock_first_free(db, trainer_ids, periods)
     if trainer_id is None:
         raise _Lost

@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, literal, select, text, update
+from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, Range
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Session
@@ -70,8 +70,8 @@ _CHUNK = 25
 def lock_first_free(db: Session, trainer_ids: Sequence[UUID], wanted: Sequence[Interval]) -> UUID | None:
     """Lock the first of the trainers whom nobody else is locking and who has no slot in the wanted periods.
 
-    One statement for every 25, however many are locked or taken. It sees what was committed when it began, so the
-    caller looks again under the lock.
+    One statement for every 25, however many are locked or taken; without wanted periods only locks are looked at. It
+    sees what was committed when it began, so the caller looks again under the lock.
     """
     periods = MultiRange([Range(period.starts_at, period.ends_at, bounds="[)") for period in wanted])
     taken = exists().where(
@@ -82,7 +82,7 @@ def lock_first_free(db: Session, trainer_ids: Sequence[UUID], wanted: Sequence[I
         ids = literal(list(trainer_ids[first : first + _CHUNK]), ARRAY(Uuid()))
         found = db.scalar(
             select(Trainer.id)
-            .where(Trainer.id == any_(ids), ~taken)
+            .where(Trainer.id == any_(ids), ~taken if wanted else true())
             .order_by(func.array_position(ids, Trainer.id))
             .limit(1)
             .with_for_update(key_share=True, skip_locked=True, of=Trainer)

@@ -7,7 +7,7 @@ the index on ``(trainer_id, date, timeslot)``, whose entries alone also tell how
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -25,7 +25,6 @@ from webapp.assignments.smallest_fix import fix_window, smallest_fix
 from webapp.bookings.rules import SESSION_LENGTH
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval
-from webapp.db.base import UtcDateTime
 from webapp.schedule.rules import TakenSlot, pad_minutes
 from webapp.trainers.rules import WorkingHours
 from webapp.zones.models import Zone
@@ -49,16 +48,18 @@ class Family:
 class _Window:
     """Which slots to read: their local dates and times of day; time off overlapping ``whole``.
 
-    ``days`` holds for each date the period from its first wanted session to its last, near which slots matter; with
+    On ``dates`` slots matter near the time of day from ``from_minute`` to ``to_minute``, counted from midnight; with
     ``None`` all slots between ``first`` and ``last`` are read.
     """
 
     first: date
     last: date
-    days: Mapping[date, Interval] | None
+    dates: list[date] | None
     earliest: time
     latest: time
     whole: Interval
+    from_minute: int = 0
+    to_minute: int = 24 * 60
 
 
 _FACTS = text("""
@@ -84,20 +85,20 @@ CROSS JOIN LATERAL (
            array_agg(slot.place_lng) AS lngs,
            array_agg(slot.buffer_minutes) AS buffers
     FROM schedule_slots AS slot
-    LEFT JOIN unnest(CAST(:dates AS date[]), CAST(:day_starts AS timestamptz[]), CAST(:day_ends AS timestamptz[]))
-              AS wanted (date, starts_at, ends_at) ON wanted.date = slot.date
     WHERE slot.trainer_id = t.id
       AND slot.date BETWEEN :first_read AND :last_read
       AND slot.timeslot BETWEEN :earliest AND :latest
       AND slot.booking_id IS DISTINCT FROM CAST(:booking_id AS uuid)
-      -- Without dates everything is wanted. Else what overlaps the day's sessions, or lies nearer than the way takes:
-      -- on a flat map and a little too far, for the scorer decides and only what cannot matter may stay behind.
+      -- Without dates everything is wanted. Else what overlaps the wanted time of day, or lies nearer than the way
+      -- takes: on a flat map and a little too far, for the scorer decides and only what cannot matter stays behind.
+      AND (CAST(:dates AS date[]) IS NULL OR slot.date = ANY(CAST(:dates AS date[])))
       AND (CAST(:dates AS date[]) IS NULL
-           OR EXTRACT(EPOCH FROM GREATEST(wanted.starts_at - upper(slot.period), lower(slot.period) - wanted.ends_at))
+           OR GREATEST(:from_minute - EXTRACT(EPOCH FROM slot.timeslot) / 60 - :session_minutes,
+                       EXTRACT(EPOCH FROM slot.timeslot) / 60 - :to_minute)
               < COALESCE(1 + GREATEST(slot.buffer_minutes, CAST(:buffer AS int)) + CAST(:minutes_per_km AS float8)
                          * (0.1 + 1.05 * sqrt((111.3 * (slot.place_lat - CAST(:lat AS float8))) ^ 2
                             + (111.4 * cos(radians(CAST(:lat AS float8)))
-                               * (slot.place_lng - CAST(:lng AS float8))) ^ 2)), 0) * 60)
+                               * (slot.place_lng - CAST(:lng AS float8))) ^ 2)), 0))
 ) AS near
 CROSS JOIN LATERAL (
     SELECT count(*) - (SELECT count(*) FROM schedule_slots AS own
@@ -118,7 +119,6 @@ ORDER BY t.id
     bindparam("booking_id", type_=Uuid()),
     bindparam("student_ids", type_=ARRAY(Uuid())),
     bindparam("dates", type_=ARRAY(Date())),
-    *(bindparam(name, type_=ARRAY(UtcDateTime())) for name in ("day_starts", "day_ends")),
     *(bindparam(name, type_=Date()) for name in ("first_read", "last_read", "first_date", "last_date")),
     *(bindparam(name, type_=Time()) for name in ("earliest", "latest", "first_time", "last_time")),
     bindparam("whole", type_=TSTZRANGE()),
@@ -196,19 +196,22 @@ def _near(db: Session, need: CourseNeed) -> _Window:
     ).one()
     pad = pad_minutes(max(buffer or 0, need.buffer_minutes), need.reach_km + (reach or 0.0), need.travel)
     slots = [session.timeslot for session in need.sessions]
-    clocks_change = any(day.duration != timedelta(days=1) for day in need.days)
-    pad += _SESSION_MINUTES + (_CLOCK_CHANGE if clocks_change else 0)
-    return replace(_whole_days(need), earliest=_shifted(min(slots), -pad), latest=_shifted(max(slots), pad))
+    slack = _CLOCK_CHANGE if any(day.duration != timedelta(days=1) for day in need.days) else 0
+    pad += _SESSION_MINUTES + slack
+    return replace(
+        _whole_days(need),
+        earliest=_shifted(min(slots), -pad),
+        latest=_shifted(max(slots), pad),
+        from_minute=_minute(min(slots)) - slack,
+        to_minute=_minute(max(slots)) + _SESSION_MINUTES + slack,
+    )
 
 
 def _whole_days(need: CourseNeed) -> _Window:
     """All slots on the days of the wanted sessions: exact, for one trainer under a lock."""
-    days: dict[date, Interval] = {}
-    for session in need.sessions:
-        begun = days.get(session.date, session.period)
-        days[session.date] = Interval(begun.starts_at, session.ends_at)
+    dates = sorted({session.date for session in need.sessions})
     whole = Interval(need.starts[0], need.ends[-1])
-    return _Window(min(days), max(days), days, time.min, _DAY_END, whole)
+    return _Window(dates[0], dates[-1], dates, time.min, _DAY_END, whole)
 
 
 def _for_fixes(need: CourseNeed) -> _Window:
@@ -218,9 +221,13 @@ def _for_fixes(need: CourseNeed) -> _Window:
     return _Window(days[0], days[1], None, time.min, _DAY_END, window)
 
 
+def _minute(timeslot: time) -> int:
+    return timeslot.hour * 60 + timeslot.minute
+
+
 def _shifted(timeslot: time, minutes: int) -> time:
     """A time of day some minutes off, never past midnight on either side: rule T9 looks at one local day."""
-    shifted = timeslot.hour * 60 + timeslot.minute + minutes
+    shifted = _minute(timeslot) + minutes
     if shifted >= 24 * 60:
         return _DAY_END
     return time(*divmod(max(0, shifted), 60))
@@ -239,9 +246,10 @@ def _load(db: Session, need: CourseNeed, family: Family, ids: list[UUID] | None,
             "student_ids": list(family.student_ids),
             "first_read": window.first,
             "last_read": window.last,
-            "dates": list(window.days) if window.days is not None else None,
-            "day_starts": [day.starts_at for day in (window.days or {}).values()],
-            "day_ends": [day.ends_at for day in (window.days or {}).values()],
+            "dates": window.dates,
+            "from_minute": window.from_minute,
+            "to_minute": window.to_minute,
+            "session_minutes": _SESSION_MINUTES,
             "lat": need.place.lat,
             "lng": need.place.lng,
             "buffer": need.buffer_minutes,
