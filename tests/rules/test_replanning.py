@@ -290,7 +290,6 @@ def test_single_sessions_can_be_moved_within_their_day() -> None:
 @pytest.mark.parametrize(
     ("number", "at", "code"),
     [(11, time(10), "move-unknown"), (0, time(10), "move-unknown"), (3, time(23, 40), "move-time")],
-    [(11, time(10), "move-unknown"), (0, time(10), "move-unknown"), (3, time(23, 40), "move-time")],
 )
 def test_a_move_that_cannot_be_is_refused(number: int, at: time, code: str) -> None:
     with pytest.raises(Invalid) as caught:
