@@ -18,10 +18,11 @@ from tests.web.client import NOW
 from webapp.assignments import service as assignments
 from webapp.assignments import waitlist
 from webapp.assignments.limits import Limits
-from webapp.bookings import service as bookings
+from webapp.bookings import enquiries
+from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.models import CourseSession
 from webapp.bookings.rules import EnquiryStatus
-from webapp.bookings.service import EnquiryCommand, PlacedBooking
+from webapp.bookings.service import PlacedBooking
 from webapp.certificates.models import Certificate
 from webapp.certificates.service import promise_for
 from webapp.core.geo import Location
@@ -62,7 +63,7 @@ class World:
                 note="Asked for two children.",
                 callback_on=date(2027, 1, 2),
             )
-            bookings.record_enquiry(work, where, by=scene.staff.actor, now=NOW)
+            enquiries.record_enquiry(work, where, by=scene.staff.actor, now=NOW)
         with desk.database.read_only() as db:
             self.session = db.scalars(
                 select(CourseSession.id).where(CourseSession.booking_id == self.running.id, CourseSession.number == 3)

@@ -12,9 +12,9 @@ from tests.web.client import NOW
 from webapp import jobs
 from webapp.accounts import service as accounts
 from webapp.accounts.queries import account
-from webapp.bookings import service as bookings
+from webapp.bookings import enquiries
+from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import EnquiryStatus
-from webapp.bookings.service import EnquiryCommand
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
 from webapp.db.tenancy import current_tenant
@@ -36,7 +36,7 @@ def waiting(make: Make, db: Database) -> None:
     make.proposal(make.booking(zone_id=zone_id, course_id=course_id), None)
     person = make.admin()
     with db.unit_of_work() as work:
-        bookings.record_enquiry(work, EnquiryCommand(EnquiryStatus.DRAFT, "Guardian"), by=person.actor, now=NOW)
+        enquiries.record_enquiry(work, EnquiryCommand(EnquiryStatus.DRAFT, "Guardian"), by=person.actor, now=NOW)
         browser = accounts.Browser(b"0" * 32, "test", "127.0.0.1")
         signed_in = account(work.db, person.id)
         accounts.begin_sign_in(work, signed_in, browser, absolute=timedelta(hours=12), now=NOW)

@@ -14,10 +14,11 @@ from tests.web.client import NOW
 from webapp.assignments.limits import Limits
 from webapp.assignments.service import cancel_booking, propose
 from webapp.audit.queries import history
-from webapp.bookings import queries, service
+from webapp.bookings import enquiries, queries, service
+from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.queries import BookingFilter, Order
 from webapp.bookings.rules import BookingStatus, ClassType, DeliveryMode, EnquiryStatus, PaymentStatus
-from webapp.bookings.service import BookingCommand, EnquiryCommand, PlacedBooking
+from webapp.bookings.service import BookingCommand, PlacedBooking
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict, DomainError, Invalid, NotFound
 from webapp.core.geo import Location
@@ -273,7 +274,7 @@ def record(by: Actor, **facts: Any) -> UUID:
     """An enquiry."""
     with unit_of_work() as work:
         command = EnquiryCommand(**{"status": EnquiryStatus.SERVICE_NOT_AVAILABLE, **facts})
-        return service.record_enquiry(work, command, by=by, now=NOW)
+        return enquiries.record_enquiry(work, command, by=by, now=NOW)
 
 
 def enquiries_of(actor: Actor, **which: Any) -> set[UUID]:
@@ -295,9 +296,9 @@ def test_demand_is_seen_by_its_operator_and_by_the_company_and_by_nobody_else(de
 def test_a_draft_expires_after_fourteen_days(desk: Desk) -> None:
     draft = record(desk.staff, status=EnquiryStatus.DRAFT)
     with unit_of_work() as work:
-        assert service.expire_drafts(work, now=NOW + timedelta(days=13, hours=23)) == 0
+        assert enquiries.expire_drafts(work, now=NOW + timedelta(days=13, hours=23)) == 0
     with unit_of_work() as work:
-        assert service.expire_drafts(work, now=NOW + timedelta(days=14)) == 1
+        assert enquiries.expire_drafts(work, now=NOW + timedelta(days=14)) == 1
     assert enquiries_of(desk.staff) == set()
     assert enquiries_of(desk.staff, status=EnquiryStatus.EXPIRED) == {draft}
 
@@ -317,12 +318,12 @@ def test_the_id_of_a_strangers_enquiry_is_not_found(desk: Desk, make: Make) -> N
 def test_a_closed_enquiry_is_closed_for_good(desk: Desk) -> None:
     one = record(desk.staff)
     with unit_of_work() as work:
-        service.close_enquiry(work, one, by=desk.staff, now=NOW)
+        enquiries.close_enquiry(work, one, by=desk.staff, now=NOW)
     with pytest.raises(Conflict), unit_of_work() as work:
-        service.close_enquiry(work, one, by=desk.staff, now=NOW)
+        enquiries.close_enquiry(work, one, by=desk.staff, now=NOW)
 
 
 def test_nobody_closes_another_operators_enquiry(desk: Desk, make: Make, db: Database) -> None:
     one = record(desk.staff)
     with pytest.raises(NotFound), unit_of_work() as work:
-        service.close_enquiry(work, one, by=make.staff().actor, now=NOW)
+        enquiries.close_enquiry(work, one, by=make.staff().actor, now=NOW)

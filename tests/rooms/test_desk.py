@@ -13,9 +13,9 @@ from sqlalchemy import text
 from tests.make import HOME, Make
 from tests.web.client import NOW
 from webapp.assignments.limits import Limits
-from webapp.bookings import service as bookings
+from webapp.bookings import enquiries
+from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import BookingStatus, ClassType, DeliveryMode, EnquiryStatus
-from webapp.bookings.service import EnquiryCommand
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.geo import Location
@@ -163,7 +163,7 @@ def test_another_child_of_a_known_family_is_entered_with_the_booking(desk: Desk,
 def test_an_enquiry_that_was_booked_names_its_booking(desk: Desk) -> None:
     with unit_of_work() as work:
         kept = EnquiryCommand(status=EnquiryStatus.DRAFT, guardian_name="Sita Rao")
-        enquiry_id = bookings.record_enquiry(work, kept, by=desk.staff, now=NOW)
+        enquiry_id = enquiries.record_enquiry(work, kept, by=desk.staff, now=NOW)
     booked = desk.book(desk.command(enquiry_id=enquiry_id))
     with read_only() as db:
         stored = db.execute(text("SELECT status, booking_id FROM enquiries WHERE id = :id"), {"id": enquiry_id}).one()
@@ -173,9 +173,9 @@ def test_an_enquiry_that_was_booked_names_its_booking(desk: Desk) -> None:
 def test_an_enquiry_closed_meanwhile_does_not_stop_the_booking(desk: Desk) -> None:
     with unit_of_work() as work:
         kept = EnquiryCommand(status=EnquiryStatus.DRAFT, guardian_name="Sita Rao")
-        enquiry_id = bookings.record_enquiry(work, kept, by=desk.staff, now=NOW)
+        enquiry_id = enquiries.record_enquiry(work, kept, by=desk.staff, now=NOW)
         work.db.flush()
-        bookings.close_enquiry(work, enquiry_id, by=desk.staff, now=NOW)
+        enquiries.close_enquiry(work, enquiry_id, by=desk.staff, now=NOW)
     assert not desk.book(desk.command(enquiry_id=enquiry_id)).again
 
 
@@ -289,7 +289,7 @@ def test_home_asks_to_call_back_on_the_day_it_is_there(desk: Desk) -> None:
     with unit_of_work() as work:
         for day in (1, 2):
             kept = EnquiryCommand(EnquiryStatus.DRAFT, guardian_name=f"Day {day}", callback_on=date(2027, 1, day))
-            bookings.record_enquiry(work, kept, by=desk.staff, now=NOW)
+            enquiries.record_enquiry(work, kept, by=desk.staff, now=NOW)
     with read_only() as db:
         today = home(db, visible_to=desk.staff, now=NOW)
         late = home(db, visible_to=desk.staff, now=NOW + timedelta(hours=15, minutes=1))

@@ -18,9 +18,10 @@ from tests.make import HOME, Make, Person
 from tests.web.client import NOW, DeskClient
 from webapp.assignments import service as assignments
 from webapp.assignments.limits import Limits
-from webapp.bookings import service as bookings
+from webapp.bookings import enquiries
+from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import DeliveryMode, EnquiryStatus
-from webapp.bookings.service import EnquiryCommand, PlacedBooking
+from webapp.bookings.service import PlacedBooking
 from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.db.work import read_only, unit_of_work
@@ -319,7 +320,7 @@ def record(by: Person, **facts: Any) -> UUID:
     """An enquiry."""
     command = EnquiryCommand(**{"status": EnquiryStatus.SERVICE_NOT_AVAILABLE, "guardian_name": "Sita Rao"} | facts)
     with unit_of_work() as work:
-        return bookings.record_enquiry(work, command, by=by.actor, now=NOW)
+        return enquiries.record_enquiry(work, command, by=by.actor, now=NOW)
 
 
 def test_an_empty_list_of_enquiries_says_what_comes_here(desk: Desk) -> None:
@@ -333,10 +334,10 @@ def test_an_enquiry_is_listed_and_closed(desk: Desk) -> None:
     assert "Calls at six" in page
     assert "Fri 1 Jan 2027" in page
     assert desk.client.statements <= 12
-    assert desk.client.post("bookings.close_enquiry", enquiry_id=one).status_code == 303
+    assert desk.client.post("enquiries.close_enquiry", enquiry_id=one).status_code == 303
     assert "Calls at six" not in words(desk.client.get("bookings.enquiries"))
     assert "Calls at six" in words(desk.client.get("bookings.enquiries", status="all"))
-    assert desk.client.post("bookings.close_enquiry", enquiry_id=one).status_code == 409
+    assert desk.client.post("enquiries.close_enquiry", enquiry_id=one).status_code == 409
 
 
 def test_the_company_reads_a_franchises_demand_and_closes_none_of_it(
@@ -349,7 +350,7 @@ def test_the_company_reads_a_franchises_demand_and_closes_none_of_it(
     assert "Sita Rao" in listed.text
     assert "Sunrise" in listed.text
     assert f"/enquiries/{one}/close" not in listed.text
-    assert company.post("bookings.close_enquiry", enquiry_id=one).status_code == 404
+    assert company.post("enquiries.close_enquiry", enquiry_id=one).status_code == 404
 
 
 def test_another_franchise_sees_none_of_it(desk: Desk, new_client: Callable[[], DeskClient]) -> None:
@@ -357,7 +358,7 @@ def test_another_franchise_sees_none_of_it(desk: Desk, new_client: Callable[[], 
     other = new_client()
     other.sign_in(desk.make.staff(desk.make.franchise()))
     assert "Sita Rao" not in other.get("bookings.enquiries").text
-    assert other.post("bookings.close_enquiry", enquiry_id=one).status_code == 404
+    assert other.post("enquiries.close_enquiry", enquiry_id=one).status_code == 404
     assert other.get("desk.new_booking", enquiry=one).status_code == 404
 
 

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from tests.make import Make
 from tests.web.client import NOW, DeskClient
-from webapp.bookings import service as bookings
+from webapp.bookings import enquiries
+from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import EnquiryStatus
-from webapp.bookings.service import EnquiryCommand
 from webapp.core.actor import Role
 from webapp.core.ids import COMPANY_ID
 from webapp.db.work import unit_of_work
@@ -70,7 +70,7 @@ def test_calls_to_return_are_listed_with_the_number(client: DeskClient, make: Ma
         EnquiryStatus.DRAFT, guardian_name="Sita Rao", phone="+919848012345", callback_on=date(2027, 1, 1)
     )
     with unit_of_work() as work:
-        bookings.record_enquiry(work, command, by=staff.actor, now=NOW)
+        enquiries.record_enquiry(work, command, by=staff.actor, now=NOW)
     page = words(client)
     assert "1 Calls to return" in page
     assert "+919848012345" in page

@@ -9,7 +9,8 @@ from uuid import UUID
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.bookings import queries, service, words
+from webapp.bookings import queries, words
+from webapp.bookings.enquiries import close_enquiry as close
 from webapp.bookings.forms import booking_filter, enquiry_status
 from webapp.bookings.queries import BookingFilter, BookingRow, EnquiryRow
 from webapp.bookings.rules import BookingStatus, EnquiryStatus
@@ -125,6 +126,6 @@ def close_enquiry(enquiry_id: UUID) -> ResponseReturnValue:
     """Close an enquiry nobody will book."""
     BaseForm().validate()
     with unit_of_work() as work:
-        service.close_enquiry(work, enquiry_id, by=current_actor(), now=clock.now())
+        close(work, enquiry_id, by=current_actor(), now=clock.now())
     flash(_("The enquiry is closed."))
     return redirect_after(url_for(".enquiries"))

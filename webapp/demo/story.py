@@ -16,6 +16,7 @@ from webapp.assignments import service as assignments
 from webapp.assignments import waitlist
 from webapp.assignments.limits import Limits
 from webapp.audit import service as audit
+from webapp.bookings import enquiries
 from webapp.bookings import service as bookings
 from webapp.bookings.models import BookingStudent, CourseSession
 from webapp.bookings.rules import (
@@ -353,7 +354,7 @@ class Teller:
         for place in self.cast.places[::7]:
             for status, where, note in samples:
                 family = self.people.family(1, american=place.city.american)
-                command = bookings.EnquiryCommand(
+                command = enquiries.EnquiryCommand(
                     status=status,
                     guardian_name=family.guardian,
                     phone=family.phone,
@@ -364,4 +365,4 @@ class Teller:
                 )
                 at = self.now - timedelta(days=self.random.randint(0, 12), hours=1)
                 with unit_of_work() as work:
-                    bookings.record_enquiry(work, command, by=place.office.books, now=at)
+                    enquiries.record_enquiry(work, command, by=place.office.books, now=at)

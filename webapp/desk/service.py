@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from webapp.assignments.limits import Limits
 from webapp.assignments.service import Proposed, propose
+from webapp.bookings import enquiries
 from webapp.bookings import service as bookings
 from webapp.bookings.models import Booking, Enquiry
 from webapp.bookings.rules import ENQUIRY_MOVES, ClassType, DeliveryMode, EnquiryStatus
@@ -184,4 +185,4 @@ def _served(work: Work, enquiry_id: UUID, booking_id: UUID, operator_id: UUID, *
     ).one_or_none()
     if enquiry is not None and EnquiryStatus.BOOKED in ENQUIRY_MOVES[enquiry.status]:
         same = booking_id if enquiry.operator_id == operator_id else None
-        bookings.close_enquiry(work, enquiry_id, by=by, now=now, to=EnquiryStatus.BOOKED, booking_id=same)
+        enquiries.close_enquiry(work, enquiry_id, by=by, now=now, to=EnquiryStatus.BOOKED, booking_id=same)

@@ -19,8 +19,8 @@ from wtforms.validators import ValidationError
 
 from webapp.accounts.rules import normalised_email
 from webapp.assignments.fixes import FixKind
+from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import TOTALS, ClassType, DeliveryMode, EnquiryStatus
-from webapp.bookings.service import EnquiryCommand
 from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, GENDERS, languages
 from webapp.core.errors import DomainError, Invalid
 from webapp.core.geo import Location

@@ -12,9 +12,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from webapp.assignments.rules import Verdict
+from webapp.bookings.enquiries import record_enquiry
 from webapp.bookings.queries import EnquiryRow, enquiry
 from webapp.bookings.rules import EnquiryStatus
-from webapp.bookings.service import record_enquiry
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Invalid, NotFound
