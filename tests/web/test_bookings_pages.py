@@ -334,10 +334,10 @@ def test_an_enquiry_is_listed_and_closed(desk: Desk) -> None:
     assert "Calls at six" in page
     assert "Fri 1 Jan 2027" in page
     assert desk.client.statements <= 12
-    assert desk.client.post("enquiries.close_enquiry", enquiry_id=one).status_code == 303
+    assert desk.client.post("bookings.close_enquiry", enquiry_id=one).status_code == 303
     assert "Calls at six" not in words(desk.client.get("bookings.enquiries"))
     assert "Calls at six" in words(desk.client.get("bookings.enquiries", status="all"))
-    assert desk.client.post("enquiries.close_enquiry", enquiry_id=one).status_code == 409
+    assert desk.client.post("bookings.close_enquiry", enquiry_id=one).status_code == 409
 
 
 def test_the_company_reads_a_franchises_demand_and_closes_none_of_it(
@@ -350,7 +350,7 @@ def test_the_company_reads_a_franchises_demand_and_closes_none_of_it(
     assert "Sita Rao" in listed.text
     assert "Sunrise" in listed.text
     assert f"/enquiries/{one}/close" not in listed.text
-    assert company.post("enquiries.close_enquiry", enquiry_id=one).status_code == 404
+    assert company.post("bookings.close_enquiry", enquiry_id=one).status_code == 404
 
 
 def test_another_franchise_sees_none_of_it(desk: Desk, new_client: Callable[[], DeskClient]) -> None:
@@ -358,7 +358,7 @@ def test_another_franchise_sees_none_of_it(desk: Desk, new_client: Callable[[], 
     other = new_client()
     other.sign_in(desk.make.staff(desk.make.franchise()))
     assert "Sita Rao" not in other.get("bookings.enquiries").text
-    assert other.post("enquiries.close_enquiry", enquiry_id=one).status_code == 404
+    assert other.post("bookings.close_enquiry", enquiry_id=one).status_code == 404
     assert other.get("desk.new_booking", enquiry=one).status_code == 404
 
 
