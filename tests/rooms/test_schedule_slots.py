@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from tests.make import Make
 from tests.web.client import NOW
 from webapp.assignments.limits import Limits
-from webapp.assignments.service import propose
+from webapp.assignments.queries.cover import CoverReason, needs_cover
+from webapp.assignments.service import approve, propose
 from webapp.bookings.service import PlacedBooking
 from webapp.core.actor import SYSTEM
 from webapp.core.ids import new_id
@@ -151,12 +152,18 @@ def test_nine_twenty_conflicts_with_nine_and_nine_forty_does_not(make: Make) -> 
     assert [proposed.assignment_id is not None for proposed in made] == [True, False, True]
 
 
-def test_sick_leave_over_five_booked_sessions_is_stored(make: Make) -> None:
-    """Example 8: being ill is a fact, whatever is booked."""
+def test_example_8_sick_leave_over_five_booked_sessions_is_stored_and_they_need_cover(make: Make) -> None:
+    """Being ill is a fact, whatever is booked."""
     zone_id, course_id = make.zone(), make.course()
     trainer_id = make.trainer((zone_id,), (course_id,))
     booking = make.booking(zone_id=zone_id, course_id=course_id)
-    make.proposal(booking, trainer_id)
+    proposed = make.proposal(booking, trainer_id)
+    assert proposed.assignment_id is not None
+    with unit_of_work() as work:
+        approve(work, proposed.assignment_id, version=1, by=make.admin().actor, now=NOW, limits=Limits())
+    staff, stranger = make.staff().actor, make.manager().actor
+    with read_only() as db:
+        assert needs_cover(db, now=NOW, limit=25, visible_to=staff) == ([], 0)
     ill = Interval(datetime(2027, 1, 6, tzinfo=UTC), datetime(2027, 1, 11, tzinfo=UTC))
     with unit_of_work() as work:
         trainers.record_time_off(work, trainer_id, ill, "fever", by=SYSTEM, now=NOW)
@@ -165,6 +172,12 @@ def test_sick_leave_over_five_booked_sessions_is_stored(make: Make) -> None:
             "SELECT count(*) FROM schedule_slots s JOIN time_off t USING (trainer_id) WHERE s.period && t.period"
         )
         assert db.execute(hit).scalar_one() == 5
+        found, total = needs_cover(db, now=NOW, limit=25, visible_to=staff)
+        assert ([session.number for session in found], total) == ([3, 4, 5, 6, 7], 5)
+        assert {session.reason for session in found} == {CoverReason.OFF}
+        assert needs_cover(db, now=NOW, limit=25, visible_to=stranger) == ([], 0)
+        later = found[1].starts_at
+        assert needs_cover(db, now=later, limit=2, visible_to=staff) == (found[1:3], 4)
 
 
 def test_the_first_free_trainer_in_the_order_given_is_locked(board: Board, db: Database) -> None:

@@ -48,6 +48,7 @@ ENTRIES: Final = (
         "calendar-event",
         _("Sessions"),
     ),
+    Entry("desk.cover", Permission.SESSION_READ, "user-off", _("Needs cover")),
     Entry("bookings.enquiries", Permission.BOOKING_READ, "phone-call", _("Enquiries")),
     Entry("households.index", Permission.HOUSEHOLD_READ, "users-group", _("Families")),
     Entry("trainers.index", Permission.TRAINER_READ, "school", _("Trainers")),

@@ -1,0 +1,35 @@
+"""The list of booked sessions that need another trainer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tests.make import Make
+from tests.web.client import NOW, DeskClient
+from webapp.assignments.limits import Limits
+from webapp.assignments.service import approve
+from webapp.core.actor import SYSTEM
+from webapp.core.intervals import Interval
+from webapp.db.work import unit_of_work
+from webapp.trainers import service as trainers
+
+
+def test_sessions_of_a_sick_trainer_are_listed_for_their_own_operator_only(make: Make, client: DeskClient) -> None:
+    client.sign_in(make.staff())
+    assert "Every booked session has its trainer" in client.get("desk.cover").text
+    zone_id, course_id = make.zone(), make.course()
+    trainer_id = make.trainer((zone_id,), (course_id,), name="Lakshmi R.")
+    booking = make.booking(zone_id=zone_id, course_id=course_id)
+    proposed = make.proposal(booking, trainer_id)
+    assert proposed.assignment_id is not None
+    with unit_of_work() as work:
+        approve(work, proposed.assignment_id, version=1, by=make.admin().actor, now=NOW, limits=Limits())
+    ill = Interval(datetime(2027, 1, 6, tzinfo=UTC), datetime(2027, 1, 11, tzinfo=UTC))
+    with unit_of_work() as work:
+        trainers.record_time_off(work, trainer_id, ill, "fever", by=SYSTEM, now=NOW)
+    listed = client.get("desk.cover")
+    assert listed.text.count(booking.reference) == 5
+    assert "fever" not in listed.text
+    assert client.statements <= 12
+    client.sign_in(make.manager())
+    assert booking.reference not in client.get("desk.cover").text

@@ -1,0 +1,104 @@
+"""Booked sessions that their trainer cannot teach: time off fell on them, or the trainer has left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import exists, func, not_, or_, select
+from sqlalchemy.orm import Session
+
+from webapp.bookings.models import Booking, CourseSession
+from webapp.core.actor import Actor
+from webapp.courses.models import Course
+from webapp.db.tenancy import owned_by
+from webapp.schedule.models import ScheduleSlot
+from webapp.schedule.rules import SlotStatus
+from webapp.trainers.models import TimeOff, Trainer
+from webapp.zones.models import Zone
+
+
+class CoverReason(StrEnum):
+    """Why a booked session needs somebody else."""
+
+    OFF = "off"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class UncoveredSession:
+    """One booked session whose trainer will not come; ``starts_at`` is shown in the session's ``time_zone``."""
+
+    session_id: UUID
+    booking_id: UUID
+    reference: str
+    number: int
+    total: int
+    course: str
+    zone: str
+    starts_at: datetime
+    time_zone: str
+    trainer_id: UUID
+    trainer: str
+    reason: CoverReason
+
+
+def needs_cover(
+    db: Session, *, now: datetime, limit: int, offset: int = 0, visible_to: Actor
+) -> tuple[list[UncoveredSession], int]:
+    """Booked sessions from ``now`` on whose trainer is away or not active, earliest first, and how many in all."""
+    away = exists().where(
+        TimeOff.trainer_id == ScheduleSlot.trainer_id, TimeOff.period.bool_op("&&")(ScheduleSlot.period)
+    )
+    found = (
+        select(
+            CourseSession.id,
+            Booking.id,
+            Booking.reference,
+            CourseSession.number,
+            Booking.total_sessions,
+            Course.name,
+            Zone.name,
+            CourseSession.starts_at,
+            CourseSession.time_zone,
+            Trainer.id,
+            Trainer.name,
+            Trainer.active,
+            func.count().over(),
+        )
+        .join(ScheduleSlot, ScheduleSlot.course_session_id == CourseSession.id)
+        .join(Booking, Booking.id == CourseSession.booking_id)
+        .join(Course, Course.id == Booking.course_id)
+        .join(Zone, Zone.id == Booking.zone_id)
+        .join(Trainer, Trainer.id == ScheduleSlot.trainer_id)
+        .where(
+            ScheduleSlot.status == SlotStatus.BOOKED,
+            CourseSession.starts_at >= now,
+            or_(not_(Trainer.active), away),
+            owned_by(ScheduleSlot.operator_id, visible_to),
+        )
+        .order_by(CourseSession.starts_at, CourseSession.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    rows = db.execute(found).all()
+    sessions = [
+        UncoveredSession(
+            session_id=row[0],
+            booking_id=row[1],
+            reference=row[2],
+            number=row[3],
+            total=row[4],
+            course=row[5],
+            zone=row[6],
+            starts_at=row[7],
+            time_zone=row[8],
+            trainer_id=row[9],
+            trainer=row[10],
+            reason=CoverReason.OFF if row[11] else CoverReason.INACTIVE,
+        )
+        for row in rows
+    ]
+    return sessions, rows[0][12] if rows else 0

@@ -1,0 +1,33 @@
+"""Which booked sessions need another trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from webapp.assignments.queries.cover import UncoveredSession, needs_cover
+from webapp.core import clock
+from webapp.core.actor import Permission
+from webapp.db.work import read_only
+from webapp.desk.views.blueprint import bp
+from webapp.web.access import current_actor, requires
+from webapp.web.pagination import Page, page_args
+
+
+@dataclass(frozen=True, slots=True)
+class CoverPage:
+    """The sessions that need cover, earliest first."""
+
+    page: Page[UncoveredSession]
+
+
+@bp.get("/cover")
+@requires(Permission.SESSION_READ)
+def cover() -> ResponseReturnValue:
+    """Sessions whose trainer is away or has left, whatever was booked before."""
+    args = page_args(request.args)
+    with read_only() as db:
+        rows, total = needs_cover(db, now=clock.now(), limit=args.limit, offset=args.offset, visible_to=current_actor())
+    return render_template("desk/cover.html", cover=CoverPage(args.page_of(rows, total)))
