@@ -48,11 +48,12 @@ format: venv-dev  ## format and sort imports
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --select I .
 
+# Extras stay in the pins: an older pip takes `coverage[toml]` for another package than a pinned `coverage`.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+  --no-strip-extras --upgrade
 lock:  ## pin anew what pyproject.toml allows; needs uv
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
-	  --extra desk -o requirements.txt pyproject.toml
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
-	  --all-extras -c requirements.txt -o requirements-dev.txt pyproject.toml
+	@$(LOCK) --extra desk -o requirements.txt pyproject.toml
+	@$(LOCK) --all-extras -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 # A suite that has no tests yet is no failure.
 define some_tests
