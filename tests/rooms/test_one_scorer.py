@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from tests.make import Make
 from tests.rooms.test_assignments import LIMITS, Desk, desk_of
+from tests.rules.builders import TakenSlot, together
 from tests.web.client import NOW
 from webapp.assignments import service, waitlist
 from webapp.assignments.fixes import applied
@@ -36,7 +37,6 @@ from webapp.desk.queries.booking import booking_detail
 from webapp.desk.queries.plan import plan_of, trainers_for
 from webapp.desk.rules import Wish
 from webapp.households.rules import Gender, Language
-from webapp.schedule.rules import TakenSlot
 from webapp.trainers import service as trainers
 from webapp.trainers.rules import WorkingHours
 
@@ -151,7 +151,7 @@ def from_rows(db: Session, need: CourseNeed, family: Family) -> list[TrainerFact
                 ),
                 time_zone=trainer.time_zone,
                 away=tuple(Interval(start, end) for who, start, end in away if who == trainer.id),
-                taken=tuple(
+                taken=together(
                     TakenSlot(
                         Interval(slot.starts_at, slot.ends_at),
                         None if slot.place_lat is None else Location(slot.place_lat, slot.place_lng),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +13,7 @@ from webapp.bookings.rules import ClassType, CourseRequest, DeliveryMode, Planne
 from webapp.core.actor import Actor, ActorKind, Role
 from webapp.core.geo import Location, circle_area_km2
 from webapp.core.intervals import Interval
-from webapp.schedule.rules import TakenSlot
+from webapp.schedule.rules import TakenSlots
 from webapp.trainers.rules import WorkingHours
 from webapp.zones.rules import ZoneFacts
 
@@ -77,7 +79,40 @@ def a_need(request: CourseRequest | None = None, **changes: Any) -> CourseNeed:
     return CourseNeed(**facts | changes)
 
 
-def a_trainer(**changes: Any) -> TrainerFacts:
+@dataclass(frozen=True, slots=True)
+class TakenSlot:
+    """One slot a trainer already has; ``together`` makes of several what the scorer is told."""
+
+    period: Interval
+    place: Location | None
+    buffer_minutes: int = 0
+    booking_id: UUID | None = None
+
+
+def together(slots: Iterable[TakenSlot]) -> tuple[TakenSlots, ...]:
+    """Slots as the scorer is told them: by length, place, buffer and booking."""
+    starts: dict[tuple[int, Location | None, int, UUID | None], list[int]] = {}
+    for slot in slots:
+        key = (int(slot.period.duration.total_seconds()), slot.place, slot.buffer_minutes, slot.booking_id)
+        starts.setdefault(key, []).append(int(slot.period.starts_at.timestamp()))
+    return tuple(TakenSlots(tuple(sorted(found)), *key) for key, found in starts.items())
+
+
+def apart(taken: Iterable[TakenSlots]) -> list[TakenSlot]:
+    """The slots one by one: the reverse of ``together``."""
+    return [
+        TakenSlot(
+            Interval(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(start + slots.seconds, UTC)),
+            slots.place,
+            slots.buffer_minutes,
+            slots.booking_id,
+        )
+        for slots in taken
+        for start in slots.starts
+    ]
+
+
+def a_trainer(*, taken: Iterable[TakenSlot] = (), **changes: Any) -> TrainerFacts:
     """A trainer who can take ``a_need()``."""
     facts: dict[str, Any] = {
         "id": UUID(int=100),
@@ -89,6 +124,7 @@ def a_trainer(**changes: Any) -> TrainerFacts:
         "base": HOME,
         "hours": EVERY_DAY,
         "time_zone": KOLKATA,
+        "taken": together(taken),
     }
     return TrainerFacts(**facts | changes)
 

@@ -18,6 +18,7 @@ from tests.rules.builders import (
     NEW_YORK,
     NOW,
     ONE_KM_NORTH,
+    TakenSlot,
     a_hybrid_request,
     a_need,
     a_request,
@@ -25,6 +26,7 @@ from tests.rules.builders import (
     a_slot_before,
     a_trainer,
     clock_time,
+    together,
     utc,
 )
 from webapp.assignments.conflicts import conflicts
@@ -45,7 +47,6 @@ from webapp.bookings.replanning import planned_move
 from webapp.bookings.rules import DeliveryMode, SessionMode, may_move_within_day, plan_sessions
 from webapp.core.errors import Conflict
 from webapp.core.intervals import Interval
-from webapp.schedule.rules import TakenSlot
 from webapp.trainers.rules import WorkingHours
 
 MORNINGS = a_request(total_sessions=30, start_date=date(2027, 1, 12), timeslot=time(10))
@@ -438,7 +439,7 @@ def test_what_lies_outside_the_window_plays_no_part(case: tuple[CourseNeed, Trai
     need, trainer, now = case
     window, hour = fix_window(need), timedelta(hours=1)
     outside = (Interval(window.starts_at - hour, window.starts_at), Interval(window.ends_at, window.ends_at + hour))
-    taken = tuple(TakenSlot(period, ONE_KM_NORTH, 60) for period in outside)
+    taken = together(TakenSlot(period, ONE_KM_NORTH, 60) for period in outside)
     more = replace(trainer, taken=trainer.taken + taken, away=trainer.away + outside)
     assert found(need, more, now) == found(need, trainer, now)
     zone = ZoneInfo(need.time_zone)

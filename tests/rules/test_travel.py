@@ -17,6 +17,7 @@ from tests.rules.builders import (
     KOLKATA,
     NEW_YORK,
     ONE_KM_NORTH,
+    TakenSlot,
     a_hybrid_request,
     a_need,
     a_request,
@@ -24,6 +25,7 @@ from tests.rules.builders import (
     a_slot_after,
     a_slot_before,
     a_trainer,
+    apart,
     utc,
 )
 from webapp.assignments.conflicts import Conflicts, conflicts, free_for_all
@@ -34,7 +36,7 @@ from webapp.assignments.rules import assess
 from webapp.bookings.rules import DeliveryMode, SessionMode, plan_sessions
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval
-from webapp.schedule.rules import TakenSlot, TravelSettings, way_minutes
+from webapp.schedule.rules import TravelSettings, way_minutes
 from webapp.trainers.rules import WorkingHours
 
 BOOKING = UUID(int=77)
@@ -205,13 +207,13 @@ def test_t9_the_sessions_without_room_are_those_of_comparing_all_with_all(
 
     short: dict[int, list[tuple[float, int]]] = {}
     for index, session in enumerate(need.sessions):
-        for slot in trainer.taken:
+        for slot in apart(trainer.taken):
             place = need.place if session.mode is SessionMode.OFFLINE else None
             larger = max(need.buffer_minutes, slot.buffer_minutes)
             way = way_minutes(place, slot.place, buffer_minutes=larger, travel=need.travel)
             gap = minutes(session.period.gap_to(slot.period))
-            apart = not session.period.overlaps(slot.period) and slot.booking_id != need.booking_id
-            if apart and on(session.starts_at) == on(slot.period.starts_at) and gap < way:
+            no_matter = session.period.overlaps(slot.period) or slot.booking_id == need.booking_id
+            if not no_matter and on(session.starts_at) == on(slot.period.starts_at) and gap < way:
                 short.setdefault(index, []).append((way - gap, way))
     found = conflicts(need, trainer).tight
     assert [way.index for way in found] == sorted(short)

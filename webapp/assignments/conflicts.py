@@ -6,19 +6,11 @@ One computation for the verdict, the grid and the smallest fix.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import chain
-from zoneinfo import ZoneInfo
 
 from webapp.assignments.facts import CourseNeed, TrainerFacts
-from webapp.schedule.rules import hit
-from webapp.trainers.rules import open_periods
-
-_MINUTE = timedelta(minutes=1)
-_NONE = timedelta(0)
-_OVERLAP = timedelta(minutes=-1)
+from webapp.schedule.rules import TakenSlots, hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,86 +45,83 @@ class Conflicts:
 
 def conflicts(need: CourseNeed, trainer: TrainerFacts) -> Conflicts:
     """All conflicts of one trainer with the wanted sessions."""
-    busy = set(hit(need.starts, need.ends, trainer.busy))
-    worst: dict[int, tuple[timedelta, timedelta, timedelta]] = {}
-    for index, gap, wanted in _clashes(need, trainer):
-        if gap < _NONE:
-            busy.add(index)
-        else:
-            pair = (wanted - gap, wanted, gap)
-            worst[index] = max(worst.get(index, pair), pair)
+    busy: set[int] = set(hit(need.starts, need.ends, trainer.busy)) if trainer.busy else set()
+    worst: dict[int, tuple[int, int, int]] = {}
+    for slots in trainer.taken:
+        _clashes(need, slots, busy, worst)
     return Conflicts(
-        outside=tuple(_outside_hours(need, trainer)),
-        off=tuple(hit(need.starts, need.ends, trainer.away)),
+        outside=need.outside(trainer.hours, trainer.time_zone),
+        off=tuple(hit(need.starts, need.ends, trainer.away)) if trainer.away else (),
         busy=tuple(sorted(busy)),
-        tight=tuple(
-            TightWay(index, gap // _MINUTE, wanted // _MINUTE) for index, (_, wanted, gap) in sorted(worst.items())
-        ),
+        tight=tuple(TightWay(index, gap // 60, way // 60) for index, (_, way, gap) in sorted(worst.items())),
     )
 
 
 def free_for_all(need: CourseNeed, trainer: TrainerFacts) -> bool:
-    """Whether there is no conflict: the same answer as looking for all of them, given at the first."""
+    """Whether there is no conflict: the same answer as looking for all of them, given at the first.
+
+    It goes through the wanted sessions and not through the slots: a trainer has many of these.
+    """
     return not (
-        _outside_hours(need, trainer)
-        or hit(need.starts, need.ends, trainer.away)
-        or hit(need.starts, need.ends, trainer.busy)
-        or any(True for _ in _clashes(need, trainer))
+        need.outside(trainer.hours, trainer.time_zone)
+        or (trainer.away and hit(need.starts, need.ends, trainer.away))
+        or (trainer.busy and hit(need.starts, need.ends, trainer.busy))
+        or any(_any_clash(need, slots) for slots in trainer.taken)
     )
 
 
-def _outside_hours(need: CourseNeed, trainer: TrainerFacts) -> list[int]:
-    """Indexes of the sessions that no working period holds (rule T5), ascending."""
-    if not trainer.hours:
-        return list(range(need.total))
-    view = need.view_in(trainer.time_zone)
-    by_weekday: dict[int, list[tuple[int, int]]] = {}
-    for period in sorted(trainer.hours):
-        of_day = by_weekday.setdefault(period.weekday, [])
-        if of_day and period.start_minute <= of_day[-1][1]:
-            start, end = of_day.pop()
-            of_day.append((start, max(end, period.end_minute)))
-        else:
-            of_day.append((period.start_minute, period.end_minute))
-    outside: list[int] = []
-    for pattern in view.patterns:
-        for start, end in by_weekday.get(pattern.weekday, ()):
-            if start <= pattern.start_minute and pattern.end_minute <= end:
-                break
-        else:
-            outside.extend(pattern.indexes)
-    zone = ZoneInfo(trainer.time_zone)
-    for index in view.odd:
-        wanted = need.sessions[index].period
-        on = wanted.starts_at.astimezone(zone).date()
-        if not any(working.contains(wanted) for working in open_periods(trainer.hours, on, trainer.time_zone)):
-            outside.append(index)
-    return sorted(outside)
+def _clashes(need: CourseNeed, slots: TakenSlots, busy: set[int], worst: dict[int, tuple[int, int, int]]) -> None:
+    """Note which wanted sessions, by index, cannot be taught beside some slots (rules T4 and T9).
 
-
-def _clashes(need: CourseNeed, trainer: TrainerFacts) -> Iterator[tuple[int, timedelta, timedelta]]:
-    """Pairs of a wanted session, by its index, and a taken slot that cannot both be taught (rules T4 and T9).
-
-    With each the time in between, below zero when they overlap, and the time needed for the way. Ways are asked of the
-    sessions and slots that start on one local day of the booking's time zone; a slot of the same booking needs none, an
-    overlap is no matter of the way, and online nobody travels.
+    ``busy`` are overlapped. Of those with too little time for the way ``worst`` keeps, in seconds, what lacks most, the
+    way and the gap. Ways are asked of the sessions and slots that start on one local day of the booking's time zone; a
+    slot of the same booking needs none, an overlap is no matter of the way, and online nobody travels.
     """
-    starts, ends, days, places = need.starts, need.ends, need.days, need.places
-    for slot in trainer.taken:
-        starts_at, ends_at = slot.period.starts_at, slot.period.ends_at
-        first, end = bisect_right(ends, starts_at), bisect_left(starts, ends_at)
-        for index in range(first, end):
-            yield index, _OVERLAP, _NONE
-        wanted = need.way_to(slot)
-        if not wanted:
+    starts, ends, total = need.start_seconds, need.end_seconds, need.total
+    way, lasts = need.way_to(slots), slots.seconds
+    for start in slots.starts:
+        end = start + lasts
+        same = need.index_at.get(start)
+        if same is not None and end <= ends[same]:
+            first, after = same, same + 1  # the usual clash, found without searching
+        else:
+            first, after = bisect_right(ends, start), bisect_left(starts, end)
+        if first < after:
+            busy.update(range(first, after))
+        if not way:
             continue
         index = first - 1
-        while index >= 0 and (gap := starts_at - ends[index]) < wanted and starts_at < days[index].ends_at:
-            if places[index] is not None:
-                yield index, gap, wanted
+        while index >= 0 and (gap := start - ends[index]) < way and _on_its_day(need, index, start):
+            _note_way(need, worst, index, way, gap)
             index -= 1
-        index = end
-        while index < len(starts) and (gap := starts[index] - ends_at) < wanted and days[index].starts_at <= starts_at:
-            if places[index] is not None:
-                yield index, gap, wanted
+        index = after
+        while index < total and (gap := starts[index] - end) < way and _on_its_day(need, index, start):
+            _note_way(need, worst, index, way, gap)
             index += 1
+
+
+def _note_way(need: CourseNeed, worst: dict[int, tuple[int, int, int]], index: int, way: int, gap: int) -> None:
+    if need.at_home[index]:
+        pair = (way - gap, way, gap)
+        worst[index] = max(worst.get(index, pair), pair)
+
+
+def _on_its_day(need: CourseNeed, index: int, start: int) -> bool:
+    """Whether a slot that starts then starts on the local day of a wanted session."""
+    day = need.days[index]
+    return day.starts_at.timestamp() <= start < day.ends_at.timestamp()
+
+
+def _any_clash(need: CourseNeed, slots: TakenSlots) -> bool:
+    """Whether ``_clashes`` would note anything, found session by session."""
+    way, lasts, taken = need.way_to(slots), slots.seconds, slots.starts
+    for index, (start, end) in enumerate(zip(need.start_seconds, need.end_seconds, strict=True)):
+        reach = way if need.at_home[index] else 0
+        at = bisect_right(taken, start - lasts - reach)
+        # Taken slots that begin from here on end after the session begins, less the way.
+        while at < len(taken) and taken[at] < end + reach:
+            slot = taken[at]
+            if (slot < end and start < slot + lasts) or _on_its_day(need, index, slot):
+                return True
+            at += 1
+    return False

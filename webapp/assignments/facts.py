@@ -15,20 +15,24 @@ from webapp.bookings.rules import DAY, DeliveryMode, PlannedSession, SessionMode
 from webapp.core.errors import RuleBroken
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval, resolve_local
-from webapp.schedule.rules import DEFAULT_TRAVEL, TakenSlot, TravelSettings, way_minutes
-from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours
+from webapp.schedule.rules import DEFAULT_TRAVEL, TakenSlots, TravelSettings, way_minutes
+from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours, open_periods
+
+Week = tuple[WorkingHours, ...]
+"""A trainer's working hours; empty when none are known."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerFacts:
     """A trainer as the scorer sees one.
 
-    ``taken`` are the held and booked slots, without those of the wanted sessions themselves; the booking's other slots
-    may be among them and then only refuse an overlap. A verdict needs those that overlap a wanted session or lie on its
-    local day within ``pad_minutes`` of it; a smallest fix needs all of ``fix_window``. ``busy`` are periods that are
-    taken too, but need no way. ``away`` (time off) need only hold what overlaps the wanted sessions (for a fix, the
-    window). ``booked_minutes`` are those between the booking's first and last session. ``blocked``: family and trainer
-    are kept apart. ``taught_students``: taught one of these students before. ``languages`` are ISO 639-1 codes.
+    ``taken`` are the held and booked slots by place, without those of the wanted sessions themselves; the booking's
+    other slots may be among them and then only refuse an overlap. A verdict needs those that overlap a wanted session
+    or lie on its local day within ``pad_minutes`` of it; a smallest fix needs all of ``fix_window``. ``busy`` are
+    periods that are taken too, but need no way. ``away`` (time off) need only hold what overlaps the wanted sessions
+    (for a fix, the window). ``booked_minutes`` are those between the booking's first and last session. ``blocked``:
+    family and trainer are kept apart. ``taught_students``: taught one of these students before. ``languages`` are ISO
+    639-1 codes.
     """
 
     id: UUID
@@ -38,7 +42,7 @@ class TrainerFacts:
     course_ids: frozenset[UUID]
     zone_ids: frozenset[UUID]
     base: Location | None
-    hours: tuple[WorkingHours, ...]
+    hours: Week
     time_zone: str
     away: tuple[Interval, ...] = ()
     busy: tuple[Interval, ...] = ()
@@ -47,7 +51,7 @@ class TrainerFacts:
     gender: str | None = None
     taught_students: bool = False
     booked_minutes: int = 0
-    taken: tuple[TakenSlot, ...] = ()
+    taken: tuple[TakenSlots, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +131,20 @@ class CourseNeed:
     skip: frozenset[date] = frozenset()
     starts: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
     ends: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
-    days: tuple[Interval, ...] = field(init=False, repr=False, compare=False)
-    """The local day of each session, in the booking's time zone."""
-    places: tuple[Location | None, ...] = field(init=False, repr=False, compare=False)
-    """Where each session is taught, ``None`` online."""
+    start_seconds: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """The same in POSIX seconds, as slots are told: numbers are compared faster than moments."""
+    end_seconds: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    index_at: dict[int, int] = field(init=False, repr=False, compare=False)
+    """The index of the session that starts at a POSIX second."""
+    at_home: tuple[bool, ...] = field(init=False, repr=False, compare=False)
+    """Whether each session is taught at ``place``, not online."""
     # Worked out once and shared by all trainers of one question: the only parts that are filled later.
+    _days: list[Interval] = field(init=False, repr=False, compare=False, default_factory=list)
     _views: dict[str, LocalView] = field(init=False, repr=False, compare=False, default_factory=dict)
-    _ways: dict[tuple[float, float, int], timedelta] = field(
+    _outside: dict[tuple[int, str], tuple[Week, tuple[int, ...]]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+    _ways: dict[tuple[float, float, int], int] = field(init=False, repr=False, compare=False, default_factory=dict)
     _others: dict[time | date, CourseNeed | None] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,30 +152,57 @@ class CourseNeed:
         starts, ends = (tuple(s.starts_at for s in sessions), tuple(s.ends_at for s in sessions))
         if not sessions or any(end > start for end, start in zip(ends, starts[1:], strict=False)):
             raise RuleBroken("a booking needs sessions that do not overlap")
-        places = tuple(self.place if s.mode is SessionMode.OFFLINE else None for s in sessions)
-        days = tuple(local_day(start, self.time_zone) for start in starts)
-        kept = {"sessions": sessions, "starts": starts, "ends": ends, "days": days, "places": places}
+        seconds = tuple(int(start.timestamp()) for start in starts)
+        kept = {
+            "sessions": sessions,
+            "starts": starts,
+            "ends": ends,
+            "start_seconds": seconds,
+            "end_seconds": tuple(int(end.timestamp()) for end in ends),
+            "index_at": {start: index for index, start in enumerate(seconds)},
+            "at_home": tuple(s.mode is SessionMode.OFFLINE for s in sessions),
+        }
         for name, value in kept.items():
             object.__setattr__(self, name, value)
 
-    def view_in(self, time_zone: str) -> LocalView:
-        """The sessions on a time zone's wall clock."""
-        if time_zone not in self._views:
-            self._views[time_zone] = _local_view(self.sessions, time_zone)
-        return self._views[time_zone]
+    @property
+    def days(self) -> Sequence[Interval]:
+        """The local day of each session, in the booking's time zone."""
+        if not self._days:
+            self._days.extend(local_day(start, self.time_zone) for start in self.starts)
+        return self._days
 
-    def way_to(self, slot: TakenSlot) -> timedelta:
-        """The time a trainer needs between an offline session and a taken slot (rule T9); none within one booking."""
-        place = slot.place
-        if place is None or (slot.booking_id is not None and slot.booking_id == self.booking_id):
-            return timedelta(0)
-        key = (place.lat, place.lng, slot.buffer_minutes)
+    def outside(self, hours: Week, time_zone: str) -> tuple[int, ...]:
+        """Indexes of the sessions that no period of a working week holds (rule T5), ascending; all for no hours.
+
+        Few weeks are worked by many trainers: who hands in the same object is answered from memory.
+        """
+        known = self._outside.get((id(hours), time_zone))
+        if known is None:
+            view = _local_view(self.sessions, time_zone) if time_zone not in self._views else self._views[time_zone]
+            self._views[time_zone] = view
+            # The week is kept beside the answer, so that its id is nobody else's.
+            known = self._outside[id(hours), time_zone] = (hours, _outside_hours(self, view, hours, time_zone))
+        return known[1]
+
+    def way_to(self, slots: TakenSlots) -> int:
+        """The seconds a trainer needs between an offline session and a taken slot (rule T9); 0 within one booking."""
+        place = slots.place
+        if place is None or (slots.booking_id is not None and slots.booking_id == self.booking_id):
+            return 0
+        key = (place.lat, place.lng, slots.buffer_minutes)
         way = self._ways.get(key)
         if way is None:
-            larger = max(self.buffer_minutes, slot.buffer_minutes)
-            way = timedelta(minutes=way_minutes(self.place, place, buffer_minutes=larger, travel=self.travel))
+            larger = max(self.buffer_minutes, slots.buffer_minutes)
+            way = 60 * way_minutes(self.place, place, buffer_minutes=larger, travel=self.travel)
             self._ways[key] = way
         return way
+
+    def with_sessions(self, sessions: tuple[PlannedSession, ...]) -> CourseNeed:
+        """The same course with other sessions; the ways between homes that are known by now stay known."""
+        other = replace(self, sessions=sessions)
+        object.__setattr__(other, "_ways", self._ways)
+        return other
 
     @property
     def total(self) -> int:
@@ -205,4 +241,32 @@ class CourseNeed:
         return self._others[on]
 
     def _keep(self, key: time | date, sessions: tuple[PlannedSession, ...] | None) -> None:
-        self._others[key] = None if sessions is None else replace(self, sessions=sessions)
+        self._others[key] = None if sessions is None else self.with_sessions(sessions)
+
+
+def _outside_hours(need: CourseNeed, view: LocalView, hours: Week, time_zone: str) -> tuple[int, ...]:
+    """``CourseNeed.outside``, worked out."""
+    if not hours:
+        return tuple(range(need.total))
+    by_weekday: dict[int, list[tuple[int, int]]] = {}
+    for period in sorted(hours):
+        of_day = by_weekday.setdefault(period.weekday, [])
+        if of_day and period.start_minute <= of_day[-1][1]:
+            start, end = of_day.pop()
+            of_day.append((start, max(end, period.end_minute)))
+        else:
+            of_day.append((period.start_minute, period.end_minute))
+    outside: list[int] = []
+    for pattern in view.patterns:
+        for start, end in by_weekday.get(pattern.weekday, ()):
+            if start <= pattern.start_minute and pattern.end_minute <= end:
+                break
+        else:
+            outside.extend(pattern.indexes)
+    zone = ZoneInfo(time_zone)
+    for index in view.odd:
+        wanted = need.sessions[index].period
+        on = wanted.starts_at.astimezone(zone).date()
+        if not any(working.contains(wanted) for working in open_periods(hours, on, time_zone)):
+            outside.append(index)
+    return tuple(sorted(outside))

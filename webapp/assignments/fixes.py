@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date, time
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -136,7 +136,7 @@ def _with_moved(need: CourseNeed, fix: MoveSession) -> CourseNeed | None:
     moved = session and moved_within_day(need, session, fix.to_time)
     if moved is None:
         return None
-    return replace(need, sessions=(*(other for other in need.sessions if other is not session), moved))
+    return need.with_sessions((*(other for other in need.sessions if other is not session), moved))
 
 
 def moved_within_day(need: CourseNeed, session: PlannedSession, to_time: time) -> PlannedSession | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
@@ -62,7 +61,7 @@ def _fixes(need: CourseNeed, trainer: TrainerFacts, now: datetime) -> Iterator[F
         session = need.sessions[index]
         for to_time in _by_nearness(session.timeslot):
             moved = moved_within_day(need, session, to_time)
-            if moved and moved.starts_at > now and free_for_all(replace(need, sessions=(moved,)), trainer):
+            if moved and moved.starts_at > now and free_for_all(need.with_sessions((moved,)), trainer):
                 yield MoveSession(free, total, session.number, session.date, to_time)
     for to_time in _by_nearness(need.timeslot, MAX_SHIFT_MINUTES):
         changed = need.at(to_time)

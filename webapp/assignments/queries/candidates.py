@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any
+from math import cos, radians
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,14 +25,16 @@ from webapp.assignments.smallest_fix import fix_window, smallest_fix
 from webapp.bookings.rules import SESSION_LENGTH
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval
-from webapp.schedule.rules import TakenSlot, pad_minutes
-from webapp.trainers.rules import WorkingHours
+from webapp.schedule.rules import TakenSlots, pad_minutes
+from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours
 from webapp.zones.models import Zone
 
 _SESSION_MINUTES = SESSION_LENGTH // timedelta(minutes=1)
 _CLOCK_CHANGE = 60
 """Minutes that a shifted session (rule B10) lies from its time slot at most: slots are looked up by time slot."""
 _DAY_END = time(23, 59, 59)
+_KM_PER_DEGREE = 111.4
+"""Never less than a degree of latitude, or of longitude at the equator, is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Family:
 class _Window:
     """Which slots to read: their local dates and times of day; time off overlapping ``whole``.
 
-    On ``dates`` slots matter near the time of day from ``from_minute`` to ``to_minute``, counted from midnight; with
-    ``None`` all slots between ``first`` and ``last`` are read.
+    Slots matter on ``dates`` (``None``: every day from ``first`` to ``last``) near the time of day from
+    ``from_minute`` to ``to_minute``, counted from midnight.
     """
 
     first: date
@@ -59,10 +61,17 @@ class _Window:
     latest: time
     whole: Interval
     from_minute: int = 0
-    to_minute: int = 24 * 60
+    to_minute: int = MINUTES_PER_DAY
 
 
 _FACTS = text("""
+WITH own AS MATERIALIZED (
+    SELECT trainer_id, count(*) AS slots
+    FROM schedule_slots
+    WHERE booking_id = CAST(:booking_id AS uuid)
+      AND (date, timeslot) BETWEEN (:first_date, :first_time) AND (:last_date, :last_time)
+    GROUP BY trainer_id
+)
 SELECT t.id, t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t.time_zone, t.languages, t.gender,
        ARRAY(SELECT course_id FROM trainer_courses WHERE trainer_id = t.id) AS course_ids,
        ARRAY(SELECT zone_id FROM trainer_zones WHERE trainer_id = t.id) AS zone_ids,
@@ -74,37 +83,33 @@ SELECT t.id, t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t.time_zon
                         FROM booking_students AS taking
                         JOIN course_sessions AS session ON session.booking_id = taking.booking_id
                         WHERE taking.student_id = ANY(:student_ids) AND session.taught_by IS NOT NULL)) AS taught,
-       near.starts, near.ends, near.lats, near.lngs, near.buffers,
+       near.slots AS taken,
        ARRAY(SELECT period FROM time_off WHERE trainer_id = t.id AND period && :whole) AS away,
        load.slots
 FROM trainers AS t
 CROSS JOIN LATERAL (
-    SELECT array_agg(EXTRACT(EPOCH FROM lower(slot.period))::float8) AS starts,
-           array_agg(EXTRACT(EPOCH FROM upper(slot.period))::float8) AS ends,
-           array_agg(slot.place_lat) AS lats,
-           array_agg(slot.place_lng) AS lngs,
-           array_agg(slot.buffer_minutes) AS buffers
-    FROM schedule_slots AS slot
-    WHERE slot.trainer_id = t.id
-      AND slot.date BETWEEN :first_read AND :last_read
-      AND slot.timeslot BETWEEN :earliest AND :latest
-      AND slot.booking_id IS DISTINCT FROM CAST(:booking_id AS uuid)
-      -- Without dates everything is wanted. Else what overlaps the wanted time of day, or lies nearer than the way
-      -- takes: on a flat map and a little too far, for the scorer decides and only what cannot matter stays behind.
-      AND (CAST(:dates AS date[]) IS NULL OR slot.date = ANY(CAST(:dates AS date[])))
-      AND (CAST(:dates AS date[]) IS NULL
-           OR GREATEST(:from_minute - EXTRACT(EPOCH FROM slot.timeslot) / 60 - :session_minutes,
-                       EXTRACT(EPOCH FROM slot.timeslot) / 60 - :to_minute)
-              < COALESCE(1 + GREATEST(slot.buffer_minutes, CAST(:buffer AS int)) + CAST(:minutes_per_km AS float8)
-                         * (0.1 + 1.05 * sqrt((111.3 * (slot.place_lat - CAST(:lat AS float8))) ^ 2
-                            + (111.4 * cos(radians(CAST(:lat AS float8)))
-                               * (slot.place_lng - CAST(:lng AS float8))) ^ 2)), 0))
+    SELECT json_agg(json_build_array(place_lat, place_lng, buffer_minutes, seconds, starts)) AS slots
+    FROM (SELECT slot.place_lat, slot.place_lng, slot.buffer_minutes,
+                 date_part('epoch', upper(slot.period) - lower(slot.period))::int AS seconds,
+                 array_agg(date_part('epoch', lower(slot.period))::bigint) AS starts
+          FROM schedule_slots AS slot
+          WHERE slot.trainer_id = t.id
+            AND slot.date BETWEEN :first_read AND :last_read
+            AND slot.timeslot BETWEEN :earliest AND :latest
+            AND slot.booking_id IS DISTINCT FROM CAST(:booking_id AS uuid)
+            AND (CAST(:dates AS date[]) IS NULL OR slot.date = ANY(CAST(:dates AS date[])))
+            -- What may overlap a wanted session, or lies nearer than the way takes: on a flat map and a little too far,
+            -- for the scorer decides and only what cannot matter stays behind.
+            AND (slot.timeslot BETWEEN :touches_from AND :touches_to
+                 OR GREATEST(:from_minute - date_part('epoch', slot.timeslot) / 60 - :session_minutes,
+                             date_part('epoch', slot.timeslot) / 60 - :to_minute)
+                    < 1 + GREATEST(slot.buffer_minutes, CAST(:buffer AS int)) + CAST(:minutes_per_km AS float8)
+                          * (0.1 + 1.05 * sqrt((slot.place_lat - :lat) * (slot.place_lat - :lat) * :km2_per_lat
+                                               + (slot.place_lng - :lng) * (slot.place_lng - :lng) * :km2_per_lng)))
+          GROUP BY 1, 2, 3, 4) AS by_place
 ) AS near
 CROSS JOIN LATERAL (
-    SELECT count(*) - (SELECT count(*) FROM schedule_slots AS own
-                       WHERE own.booking_id = CAST(:booking_id AS uuid) AND own.trainer_id = t.id
-                         AND (own.date, own.timeslot)
-                             BETWEEN (:first_date, :first_time) AND (:last_date, :last_time)) AS slots
+    SELECT count(*) - COALESCE((SELECT own.slots FROM own WHERE own.trainer_id = t.id), 0) AS slots
     FROM schedule_slots AS slot
     WHERE slot.trainer_id = t.id
       AND slot.date BETWEEN :first_date AND :last_date
@@ -120,7 +125,10 @@ ORDER BY t.id
     bindparam("student_ids", type_=ARRAY(Uuid())),
     bindparam("dates", type_=ARRAY(Date())),
     *(bindparam(name, type_=Date()) for name in ("first_read", "last_read", "first_date", "last_date")),
-    *(bindparam(name, type_=Time()) for name in ("earliest", "latest", "first_time", "last_time")),
+    *(
+        bindparam(name, type_=Time())
+        for name in ("earliest", "latest", "touches_from", "touches_to", "first_time", "last_time")
+    ),
     bindparam("whole", type_=TSTZRANGE()),
 )
 
@@ -200,8 +208,8 @@ def _near(db: Session, need: CourseNeed) -> _Window:
     pad += _SESSION_MINUTES + slack
     return replace(
         _whole_days(need),
-        earliest=_shifted(min(slots), -pad),
-        latest=_shifted(max(slots), pad),
+        earliest=_time_of(_minute(min(slots)) - pad),
+        latest=_time_of(_minute(max(slots)) + pad),
         from_minute=_minute(min(slots)) - slack,
         to_minute=_minute(max(slots)) + _SESSION_MINUTES + slack,
     )
@@ -210,8 +218,9 @@ def _near(db: Session, need: CourseNeed) -> _Window:
 def _whole_days(need: CourseNeed) -> _Window:
     """All slots on the days of the wanted sessions: exact, for one trainer under a lock."""
     dates = sorted({session.date for session in need.sessions})
+    gapless = (dates[-1] - dates[0]).days + 1 == len(dates)
     whole = Interval(need.starts[0], need.ends[-1])
-    return _Window(dates[0], dates[-1], dates, time.min, _DAY_END, whole)
+    return _Window(dates[0], dates[-1], None if gapless else dates, time.min, _DAY_END, whole)
 
 
 def _for_fixes(need: CourseNeed) -> _Window:
@@ -225,12 +234,9 @@ def _minute(timeslot: time) -> int:
     return timeslot.hour * 60 + timeslot.minute
 
 
-def _shifted(timeslot: time, minutes: int) -> time:
-    """A time of day some minutes off, never past midnight on either side: rule T9 looks at one local day."""
-    shifted = _minute(timeslot) + minutes
-    if shifted >= 24 * 60:
-        return _DAY_END
-    return time(*divmod(max(0, shifted), 60))
+def _time_of(minute: int) -> time:
+    """The time of day some minutes after midnight, kept within the day: rule T9 looks at one local day."""
+    return _DAY_END if minute >= MINUTES_PER_DAY else time(*divmod(max(0, minute), 60))
 
 
 def _load(db: Session, need: CourseNeed, family: Family, ids: list[UUID] | None, window: _Window) -> list[TrainerFacts]:
@@ -249,9 +255,13 @@ def _load(db: Session, need: CourseNeed, family: Family, ids: list[UUID] | None,
             "dates": window.dates,
             "from_minute": window.from_minute,
             "to_minute": window.to_minute,
+            "touches_from": _time_of(window.from_minute - _SESSION_MINUTES),
+            "touches_to": _time_of(window.to_minute),
             "session_minutes": _SESSION_MINUTES,
             "lat": need.place.lat,
             "lng": need.place.lng,
+            "km2_per_lat": _KM_PER_DEGREE**2,
+            "km2_per_lng": (_KM_PER_DEGREE * cos(radians(need.place.lat))) ** 2,
             "buffer": need.buffer_minutes,
             "minutes_per_km": need.travel.detour / need.travel.speed_kmh * 60,
             "earliest": window.earliest,
@@ -275,7 +285,10 @@ def _load(db: Session, need: CourseNeed, family: Family, ids: list[UUID] | None,
             hours=_hours(row.hours),
             time_zone=row.time_zone,
             away=tuple(Interval(period.lower, period.upper) for period in row.away or ()),
-            taken=_taken(row) if row.starts else (),
+            taken=tuple(
+                TakenSlots(tuple(sorted(starts)), seconds, _place(lat, lng), buffer)
+                for lat, lng, buffer, seconds, starts in row.taken or ()
+            ),
             blocked=row.blocked,
             languages=frozenset(row.languages),
             gender=row.gender,
@@ -292,18 +305,6 @@ def _hours(stored: str | None) -> tuple[WorkingHours, ...]:
     return tuple(
         WorkingHours(weekday, time.fromisoformat(starts), time.fromisoformat(ends))
         for weekday, starts, ends in json.loads(stored or "[]")
-    )
-
-
-def _taken(row: Any) -> tuple[TakenSlot, ...]:
-    """The trainer's slots as the scorer sees them; those of the booking itself are not among them."""
-    return tuple(
-        TakenSlot(
-            Interval(datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)),
-            _place(lat, lng),
-            buffer,
-        )
-        for starts, ends, lat, lng, buffer in zip(row.starts, row.ends, row.lats, row.lngs, row.buffers, strict=True)
     )
 
 
