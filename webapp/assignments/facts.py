@@ -28,7 +28,7 @@ class TrainerFacts:
 
     ``taken`` are the held and booked slots by place, without those of the wanted sessions themselves; the booking's
     other slots may be among them and then only refuse an overlap. A verdict needs those that overlap a wanted session
-    or lie on its local day within ``pad_minutes`` of it; a smallest fix needs all of ``fix_window``. ``busy`` are
+    or lie on its local day less than a way from it; a smallest fix needs all of ``fix_window``. ``busy`` are
     periods that are taken too, but need no way. ``away`` (time off) need only hold what overlaps the wanted sessions
     (for a fix, the window). ``booked_minutes`` are those between the booking's first and last session. ``blocked``:
     family and trainer are kept apart. ``taught_students``: taught one of these students before. ``languages`` are ISO

@@ -1,7 +1,8 @@
 """Writing a proposal whole: the assignment, all its slots, the booking's new state and the audit in one statement.
 
-Part of the service: only ``assignments.service`` calls it, with the booking's and the trainer's row locks held. The
-database decides whether the slots fit (rule A2); what it refuses is reported by the count of those it took.
+Part of the service: only ``assignments.service`` calls it, with the booking's and the trainer's row locks held; under
+the former the sessions in the table are those that were judged. The database decides whether the slots fit (rule A2);
+what it refuses is reported by the count of those it took.
 """
 
 from __future__ import annotations
@@ -44,14 +45,12 @@ told AS (
 held AS (
     INSERT INTO schedule_slots (id, operator_id, trainer_id, booking_id, course_session_id, assignment_id, status,
                                 period, date, timeslot, place_lat, place_lng, buffer_minutes)
-    SELECT wanted.id, :operator_id, :trainer_id, :booking_id, wanted.session_id, :assignment_id, :slot_status,
-           tstzrange(wanted.starts_at, wanted.ends_at, '[)'), wanted.date, wanted.timeslot,
-           CASE WHEN wanted.at_home THEN CAST(:lat AS float8) END,
-           CASE WHEN wanted.at_home THEN CAST(:lng AS float8) END, :buffer
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:session_ids AS uuid[]), CAST(:starts AS timestamptz[]),
-                CAST(:ends AS timestamptz[]), CAST(:dates AS date[]), CAST(:timeslots AS time[]),
-                CAST(:at_home AS boolean[]))
-         AS wanted (id, session_id, starts_at, ends_at, date, timeslot, at_home)
+    SELECT gen_random_uuid(), operator_id, :trainer_id, booking_id, id, :assignment_id, :slot_status,
+           tstzrange(starts_at, ends_at, '[)'), date, timeslot,
+           CASE WHEN mode = 'offline' THEN CAST(:lat AS float8) END,
+           CASE WHEN mode = 'offline' THEN CAST(:lng AS float8) END, :buffer
+    FROM course_sessions
+    WHERE booking_id = :booking_id AND status = 'scheduled'
     ON CONFLICT DO NOTHING
     RETURNING 1
 )
@@ -92,7 +91,6 @@ def hold(work: Work, holding: Holding) -> Held | None:
     status = booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
     if approved:
         status = booking_moved(status, BookingStatus.ASSIGNED)
-    sessions = booking.sessions
     count = work.db.scalar(
         _WRITE,
         {
@@ -117,16 +115,9 @@ def hold(work: Work, holding: Holding) -> Held | None:
             "lat": booking.need.place.lat,
             "lng": booking.need.place.lng,
             "buffer": booking.need.buffer_minutes,
-            "ids": [new_id() for _ in sessions],
-            "session_ids": [session.id for session in sessions],
-            "starts": [session.planned.starts_at for session in sessions],
-            "ends": [session.planned.ends_at for session in sessions],
-            "dates": [session.planned.date for session in sessions],
-            "timeslots": [session.planned.timeslot for session in sessions],
-            "at_home": [session.planned.mode.value == "offline" for session in sessions],
         },
     )
-    return Held(assignment_id, holding.trainer_id, status) if count == len(sessions) else None
+    return Held(assignment_id, holding.trainer_id, status) if count == len(booking.sessions) else None
 
 
 def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[AuditEntry]:

@@ -100,15 +100,6 @@ def way_minutes(
     return _minutes_for(km, buffer_minutes, travel)
 
 
-def pad_minutes(max_buffer_minutes: int, max_distance_km: float, travel: TravelSettings = DEFAULT_TRAVEL) -> int:
-    """An upper bound of ``way_minutes``: slots further away in time can be left unread.
-
-    ``max_buffer_minutes`` is the largest buffer of the zones that may be met, ``max_distance_km`` the largest distance
-    between two places of teaching.
-    """
-    return _minutes_for(max_distance_km, max_buffer_minutes, travel)
-
-
 def _minutes_for(km: float, buffer_minutes: int, travel: TravelSettings) -> int:
     # Rounded to a millionth first: what is ten minutes on paper must not become eleven by the last bit.
     return ceil(round(buffer_minutes + km * travel.detour / travel.speed_kmh * 60, 6))

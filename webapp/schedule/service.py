@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, literal, select, text, true, update
+from sqlalchemy import ARRAY, Uuid, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, Range
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Session
@@ -66,6 +66,20 @@ def lock_trainer(db: Session, trainer_id: UUID) -> None:
 _CHUNK = 25
 """How many trainers are looked at in one statement: the first is free but for a crowd after the same time."""
 
+_LOCK_FIRST = """
+SELECT trainer.id FROM trainers AS trainer WHERE trainer.id = ANY(:ids)
+ORDER BY array_position(:ids, trainer.id) LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+"""
+_LOCK_FIRST_FREE = """
+SELECT trainer.id FROM trainers AS trainer
+WHERE trainer.id = ANY(:ids)
+  AND NOT EXISTS (SELECT FROM schedule_slots WHERE trainer_id = trainer.id AND period && :wanted)
+ORDER BY array_position(:ids, trainer.id) LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+"""
+_IDS = bindparam("ids", type_=ARRAY(Uuid()))
+_FIRST = text(_LOCK_FIRST).bindparams(_IDS)
+_FIRST_FREE = text(_LOCK_FIRST_FREE).bindparams(_IDS, bindparam("wanted", type_=TSTZMULTIRANGE()))
+
 
 def lock_first_free(db: Session, trainer_ids: Sequence[UUID], wanted: Sequence[Interval]) -> UUID | None:
     """Lock the first of the trainers whom nobody else is locking and who has no slot in the wanted periods.
@@ -73,20 +87,13 @@ def lock_first_free(db: Session, trainer_ids: Sequence[UUID], wanted: Sequence[I
     One statement for every 25, however many are locked or taken; without wanted periods only locks are looked at. It
     sees what was committed when it began, so the caller looks again under the lock.
     """
-    periods = MultiRange([Range(period.starts_at, period.ends_at, bounds="[)") for period in wanted])
-    taken = exists().where(
-        ScheduleSlot.trainer_id == Trainer.id,
-        ScheduleSlot.period.bool_op("&&")(cast(literal(periods, TSTZMULTIRANGE), TSTZMULTIRANGE)),
-    )
+    asked: dict[str, Any] = {}
+    if wanted:
+        periods = (Range(period.starts_at, period.ends_at, bounds="[)") for period in wanted)
+        asked = {"wanted": MultiRange(periods)}
     for first in range(0, len(trainer_ids), _CHUNK):
-        ids = literal(list(trainer_ids[first : first + _CHUNK]), ARRAY(Uuid()))
-        found = db.scalar(
-            select(Trainer.id)
-            .where(Trainer.id == any_(ids), ~taken if wanted else true())
-            .order_by(func.array_position(ids, Trainer.id))
-            .limit(1)
-            .with_for_update(key_share=True, skip_locked=True, of=Trainer)
-        )
+        ids = list(trainer_ids[first : first + _CHUNK])
+        found: UUID | None = db.scalar(_FIRST_FREE if wanted else _FIRST, asked | {"ids": ids})
         if found is not None:
             return found
     return None

@@ -15,7 +15,7 @@ from math import cos, radians
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Date, Time, Uuid, bindparam, func, select, text
+from sqlalchemy import ARRAY, Date, Float, Time, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Session
 
@@ -25,11 +25,11 @@ from webapp.assignments.smallest_fix import fix_window, smallest_fix
 from webapp.bookings.rules import SESSION_LENGTH
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval
-from webapp.schedule.rules import TakenSlots, pad_minutes
+from webapp.schedule.rules import TakenSlots
 from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours
-from webapp.zones.models import Zone
 
 _SESSION_MINUTES = SESSION_LENGTH // timedelta(minutes=1)
+_SESSION_SECONDS = 60 * _SESSION_MINUTES
 _CLOCK_CHANGE = 60
 """Minutes that a shifted session (rule B10) lies from its time slot at most: slots are looked up by time slot."""
 _DAY_END = time(23, 59, 59)
@@ -57,15 +57,21 @@ class _Window:
     first: date
     last: date
     dates: list[date] | None
-    earliest: time
-    latest: time
     whole: Interval
     from_minute: int = 0
     to_minute: int = MINUTES_PER_DAY
 
 
 _FACTS = text("""
-WITH own AS MATERIALIZED (
+WITH near_by AS MATERIALIZED (
+    -- All places of one trainer lie within reach of one base (rule T8), which bounds how long a way can be.
+    SELECT make_time(first / 60, first % 60, 0) AS earliest, make_time(last / 60, last % 60, 59) AS latest
+    FROM (SELECT GREATEST(0, :from_minute - :session_minutes - pad) AS first, LEAST(1439, :to_minute + pad) AS last
+          FROM (SELECT ceil(GREATEST(:buffer, max(travel_buffer_minutes)) + :minutes_per_km
+                            * (:reach_km + COALESCE(max(COALESCE(radius_km, max_travel_km)), 0)))::int AS pad
+                FROM zones WHERE operator_id = :operator_id) AS longest) AS minutes
+),
+own AS MATERIALIZED (
     SELECT trainer_id, count(*) AS slots
     FROM schedule_slots
     WHERE booking_id = CAST(:booking_id AS uuid)
@@ -88,14 +94,13 @@ SELECT t.id, t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t.time_zon
        load.slots
 FROM trainers AS t
 CROSS JOIN LATERAL (
-    SELECT json_agg(json_build_array(place_lat, place_lng, buffer_minutes, seconds, starts)) AS slots
+    SELECT json_agg(json_build_array(place_lat, place_lng, buffer_minutes, starts)) AS slots
     FROM (SELECT slot.place_lat, slot.place_lng, slot.buffer_minutes,
-                 date_part('epoch', upper(slot.period) - lower(slot.period))::int AS seconds,
                  array_agg(date_part('epoch', lower(slot.period))::bigint) AS starts
           FROM schedule_slots AS slot
           WHERE slot.trainer_id = t.id
             AND slot.date BETWEEN :first_read AND :last_read
-            AND slot.timeslot BETWEEN :earliest AND :latest
+            AND slot.timeslot BETWEEN (SELECT earliest FROM near_by) AND (SELECT latest FROM near_by)
             AND slot.booking_id IS DISTINCT FROM CAST(:booking_id AS uuid)
             AND (CAST(:dates AS date[]) IS NULL OR slot.date = ANY(CAST(:dates AS date[])))
             -- What may overlap a wanted session, or lies nearer than the way takes: on a flat map and a little too far,
@@ -106,14 +111,14 @@ CROSS JOIN LATERAL (
                     < 1 + GREATEST(slot.buffer_minutes, CAST(:buffer AS int)) + CAST(:minutes_per_km AS float8)
                           * (0.1 + 1.05 * sqrt((slot.place_lat - :lat) * (slot.place_lat - :lat) * :km2_per_lat
                                                + (slot.place_lng - :lng) * (slot.place_lng - :lng) * :km2_per_lng)))
-          GROUP BY 1, 2, 3, 4) AS by_place
+          GROUP BY 1, 2, 3) AS by_place
 ) AS near
 CROSS JOIN LATERAL (
     SELECT count(*) - COALESCE((SELECT own.slots FROM own WHERE own.trainer_id = t.id), 0) AS slots
     FROM schedule_slots AS slot
     WHERE slot.trainer_id = t.id
-      AND slot.date BETWEEN :first_date AND :last_date
-      AND (slot.date, slot.timeslot) BETWEEN (:first_date, :first_time) AND (:last_date, :last_time)
+      AND (slot.date, slot.timeslot) >= (:first_date, :first_time)
+      AND (slot.date, slot.timeslot) <= (:last_date, :last_time)
 ) AS load
 WHERE t.operator_id = :operator_id AND (CAST(:ids AS uuid[]) IS NULL OR t.id = ANY(CAST(:ids AS uuid[])))
 ORDER BY t.id
@@ -125,11 +130,9 @@ ORDER BY t.id
     bindparam("student_ids", type_=ARRAY(Uuid())),
     bindparam("dates", type_=ARRAY(Date())),
     *(bindparam(name, type_=Date()) for name in ("first_read", "last_read", "first_date", "last_date")),
-    *(
-        bindparam(name, type_=Time())
-        for name in ("earliest", "latest", "touches_from", "touches_to", "first_time", "last_time")
-    ),
+    *(bindparam(name, type_=Time()) for name in ("touches_from", "touches_to", "first_time", "last_time")),
     bindparam("whole", type_=TSTZRANGE()),
+    *(bindparam(name, type_=Float()) for name in ("reach_km", "minutes_per_km", "lat", "lng")),
 )
 
 
@@ -169,7 +172,7 @@ def weigh(
 ) -> Weighed:
     """``candidates``, with the facts, for whoever shows session by session what the verdicts say as a whole."""
     ids = [only] if only else None
-    window = _whole_days(need) if only else _near(db, need)
+    window = _whole_days(need) if only else _near(need)
     looked_at = {facts.id: facts for facts in _load(db, need, family, ids, window)}
     found = {id_: assess(need, facts, max_courses=max_courses) for id_, facts in looked_at.items()}
     if fixes_after is not None:
@@ -189,27 +192,15 @@ def trainer_facts(
     db: Session, need: CourseNeed, family: Family, ids: Sequence[UUID] | None = None
 ) -> list[TrainerFacts]:
     """The facts of all trainers of the operator, or of some, that the grid and the verdicts are made from."""
-    return _load(db, need, family, list(ids) if ids is not None else None, _near(db, need))
+    return _load(db, need, family, list(ids) if ids is not None else None, _near(need))
 
 
-def _near(db: Session, need: CourseNeed) -> _Window:
-    """Slots that overlap a wanted session or lie near enough for the way to matter (rule T9).
-
-    All places of one trainer lie within reach of one base (rule T8), which bounds how long a way can be.
-    """
-    reach, buffer = db.execute(
-        select(func.max(func.coalesce(Zone.radius_km, Zone.max_travel_km)), func.max(Zone.travel_buffer_minutes)).where(
-            Zone.operator_id == need.operator_id
-        )
-    ).one()
-    pad = pad_minutes(max(buffer or 0, need.buffer_minutes), need.reach_km + (reach or 0.0), need.travel)
+def _near(need: CourseNeed) -> _Window:
+    """Slots that overlap a wanted session or lie near enough for the way to matter (rule T9)."""
     slots = [session.timeslot for session in need.sessions]
     slack = _CLOCK_CHANGE if any(day.duration != timedelta(days=1) for day in need.days) else 0
-    pad += _SESSION_MINUTES + slack
     return replace(
         _whole_days(need),
-        earliest=_time_of(_minute(min(slots)) - pad),
-        latest=_time_of(_minute(max(slots)) + pad),
         from_minute=_minute(min(slots)) - slack,
         to_minute=_minute(max(slots)) + _SESSION_MINUTES + slack,
     )
@@ -220,14 +211,14 @@ def _whole_days(need: CourseNeed) -> _Window:
     dates = sorted({session.date for session in need.sessions})
     gapless = (dates[-1] - dates[0]).days + 1 == len(dates)
     whole = Interval(need.starts[0], need.ends[-1])
-    return _Window(dates[0], dates[-1], None if gapless else dates, time.min, _DAY_END, whole)
+    return _Window(dates[0], dates[-1], None if gapless else dates, whole)
 
 
 def _for_fixes(need: CourseNeed) -> _Window:
     """All slots that a change of the course may meet."""
     window, zone = fix_window(need), need.time_zone
     days = [edge.astimezone(ZoneInfo(zone)).date() for edge in (window.starts_at, window.ends_at)]
-    return _Window(days[0], days[1], None, time.min, _DAY_END, window)
+    return _Window(days[0], days[1], None, window)
 
 
 def _minute(timeslot: time) -> int:
@@ -264,8 +255,7 @@ def _load(db: Session, need: CourseNeed, family: Family, ids: list[UUID] | None,
             "km2_per_lng": (_KM_PER_DEGREE * cos(radians(need.place.lat))) ** 2,
             "buffer": need.buffer_minutes,
             "minutes_per_km": need.travel.detour / need.travel.speed_kmh * 60,
-            "earliest": window.earliest,
-            "latest": window.latest,
+            "reach_km": need.reach_km,
             "first_date": first.date,
             "first_time": first.timeslot,
             "last_date": last.date,
@@ -286,8 +276,8 @@ def _load(db: Session, need: CourseNeed, family: Family, ids: list[UUID] | None,
             time_zone=row.time_zone,
             away=tuple(Interval(period.lower, period.upper) for period in row.away or ()),
             taken=tuple(
-                TakenSlots(tuple(sorted(starts)), seconds, _place(lat, lng), buffer)
-                for lat, lng, buffer, seconds, starts in row.taken or ()
+                TakenSlots(tuple(sorted(starts)), _SESSION_SECONDS, _place(lat, lng), buffer)
+                for lat, lng, buffer, starts in row.taken or ()
             ),
             blocked=row.blocked,
             languages=frozenset(row.languages),
