@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from webapp.assignments.facts import CourseNeed, TrainerFacts
-from webapp.schedule.rules import TakenSlots, hit
+from webapp.schedule.rules import SECONDS_PER_DAY, TakenSlots, hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,28 @@ class Conflicts:
         """Every session with a conflict."""
         return frozenset(chain(self.outside, self.off, self.busy, (way.index for way in self.tight)))
 
+    @property
+    def count(self) -> int:
+        """How many sessions have a conflict; mostly they are of one kind, which needs no set."""
+        kinds = [kind for kind in (self.outside, self.off, self.busy, self.tight) if kind]
+        return len(kinds[0]) if len(kinds) == 1 else len(self.indexes) if kinds else 0
+
+
+_FREE = Conflicts()
+
 
 def conflicts(need: CourseNeed, trainer: TrainerFacts) -> Conflicts:
     """All conflicts of one trainer with the wanted sessions."""
+    outside = need.outside(trainer.hours, trainer.time_zone)
+    if not (trainer.taken or trainer.away or trainer.busy):
+        return Conflicts(outside) if outside else _FREE
     busy: set[int] = set(hit(need.starts, need.ends, trainer.busy)) if trainer.busy else set()
     worst: dict[int, tuple[int, int, int]] = {}
     for slots in trainer.taken:
-        _clashes(need, slots, busy, worst)
+        if not _apart(need, slots):
+            _clashes(need, slots, busy, worst)
     return Conflicts(
-        outside=need.outside(trainer.hours, trainer.time_zone),
+        outside=outside,
         off=tuple(hit(need.starts, need.ends, trainer.away)) if trainer.away else (),
         busy=tuple(sorted(busy)),
         tight=tuple(TightWay(index, gap // 60, way // 60) for index, (_, way, gap) in sorted(worst.items())),
@@ -66,7 +79,7 @@ def free_for_all(need: CourseNeed, trainer: TrainerFacts) -> bool:
         need.outside(trainer.hours, trainer.time_zone)
         or (trainer.away and hit(need.starts, need.ends, trainer.away))
         or (trainer.busy and hit(need.starts, need.ends, trainer.busy))
-        or any(_any_clash(need, slots) for slots in trainer.taken)
+        or any(not _apart(need, slots) and _any_clash(need, slots) for slots in trainer.taken)
     )
 
 
@@ -79,14 +92,17 @@ def _clashes(need: CourseNeed, slots: TakenSlots, busy: set[int], worst: dict[in
     """
     starts, ends, total = need.start_seconds, need.end_seconds, need.total
     way, lasts = need.way_to(slots), slots.seconds
+    roomy = way <= need.least_gap
     for start in slots.starts:
         end = start + lasts
         same = need.index_at.get(start)
-        if same is not None and end <= ends[same]:
-            first, after = same, same + 1  # the usual clash, found without searching
+        if same is not None and end <= ends[same]:  # the usual clash, found without searching
+            first, after = same, same + 1
+            busy.add(same)
+            if roomy:
+                continue
         else:
             first, after = bisect_right(ends, start), bisect_left(starts, end)
-        if first < after:
             busy.update(range(first, after))
         if not way:
             continue

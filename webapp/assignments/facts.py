@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from webapp.bookings.rules import DAY, DeliveryMode, PlannedSession, SessionMode
 from webapp.core.errors import RuleBroken
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval, resolve_local
-from webapp.schedule.rules import DEFAULT_TRAVEL, TakenSlots, TravelSettings, way_minutes
+from webapp.schedule.rules import DEFAULT_TRAVEL, TakenSlots, TravelSettings, phases_of, way_minutes
 from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours, open_periods
 
 Week = tuple[WorkingHours, ...]
@@ -103,6 +104,10 @@ def local_day(at: datetime, time_zone: str) -> Interval:
     return Interval(_midnight(on, time_zone), _midnight(on + DAY, time_zone))
 
 
+_KM_PER_DEGREE = 111.4
+"""No degree of latitude, and none of longitude anywhere, is longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class CourseNeed:
     """What a booking needs of its trainer. Sessions are sorted here; ``reach_km`` is the zone's (rule T8).
@@ -136,6 +141,12 @@ class CourseNeed:
     end_seconds: tuple[int, ...] = field(init=False, repr=False, compare=False)
     index_at: dict[int, int] = field(init=False, repr=False, compare=False)
     """The index of the session that starts at a POSIX second."""
+    least_gap: int = field(init=False, repr=False, compare=False)
+    """The shortest time between two sessions of one local day, in seconds; a day's length where each has its own."""
+    phases: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """The seconds of the UTC day at which sessions start (see ``TakenSlots``)."""
+    longest: int = field(init=False, repr=False, compare=False)
+    """The seconds the longest session lasts."""
     at_home: tuple[bool, ...] = field(init=False, repr=False, compare=False)
     """Whether each session is taught at ``place``, not online."""
     # Worked out once and shared by all trainers of one question: the only parts that are filled later.
@@ -153,13 +164,20 @@ class CourseNeed:
         if not sessions or any(end > start for end, start in zip(ends, starts[1:], strict=False)):
             raise RuleBroken("a booking needs sessions that do not overlap")
         seconds = tuple(int(start.timestamp()) for start in starts)
+        end_seconds = tuple(int(end.timestamp()) for end in ends)
         kept = {
             "sessions": sessions,
             "starts": starts,
             "ends": ends,
             "start_seconds": seconds,
-            "end_seconds": tuple(int(end.timestamp()) for end in ends),
+            "end_seconds": end_seconds,
+            "phases": phases_of(seconds),
+            "longest": max(end - start for start, end in zip(seconds, end_seconds, strict=True)),
             "index_at": {start: index for index, start in enumerate(seconds)},
+            "least_gap": min(
+                (int((b.starts_at - a.ends_at).total_seconds()) for a, b in pairwise(sessions) if a.date == b.date),
+                default=60 * MINUTES_PER_DAY,
+            ),
             "at_home": tuple(s.mode is SessionMode.OFFLINE for s in sessions),
         }
         for name, value in kept.items():
@@ -197,6 +215,15 @@ class CourseNeed:
             way = 60 * way_minutes(self.place, place, buffer_minutes=larger, travel=self.travel)
             self._ways[key] = way
         return way
+
+    def way_at_most(self, slots: TakenSlots) -> float:
+        """Seconds that ``way_to`` never exceeds, found without trigonometry: on a flat map, along two sides."""
+        place = slots.place
+        if place is None:
+            return 0
+        km = _KM_PER_DEGREE * (abs(place.lat - self.place.lat) + abs(place.lng - self.place.lng))
+        buffer = max(self.buffer_minutes, slots.buffer_minutes)
+        return 60 * (buffer + 1) + 3600 * km * self.travel.detour / self.travel.speed_kmh
 
     def with_sessions(self, sessions: tuple[PlannedSession, ...]) -> CourseNeed:
         """The same course with other sessions; the ways between homes that are known by now stay known."""

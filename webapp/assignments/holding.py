@@ -1,8 +1,7 @@
 """Writing a proposal whole: the assignment, all its slots, the booking's new state and the audit in one statement.
 
 Part of the service: only ``assignments.service`` calls it, with the booking's and the trainer's row locks held; under
-the former the sessions in the table are those that were judged. The database decides whether the slots fit (rule A2);
-what it refuses is reported by the count of those it took.
+the former the sessions in the table are those that were judged. The database decides whether the slots fit (rule A2).
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from webapp.audit.models import AuditEntry
 from webapp.bookings.rules import BookingStatus
 from webapp.bookings.rules import moved as booking_moved
 from webapp.core.actor import SYSTEM, Actor
+from webapp.core.errors import RuleBroken
 from webapp.core.ids import new_id
 from webapp.db.work import Work
 from webapp.schedule.rules import SlotStatus
@@ -51,7 +51,6 @@ held AS (
            CASE WHEN mode = 'offline' THEN CAST(:lng AS float8) END, :buffer
     FROM course_sessions
     WHERE booking_id = :booking_id AND status = 'scheduled'
-    ON CONFLICT DO NOTHING
     RETURNING 1
 )
 SELECT count(*) FROM held
@@ -80,10 +79,10 @@ class Held:
     status: BookingStatus
 
 
-def hold(work: Work, holding: Holding) -> Held | None:
+def hold(work: Work, holding: Holding) -> Held:
     """Write the proposal, approved at once where its operator approves automatically (rule A4).
 
-    ``None`` when the database refused a slot: the caller rolls back to its savepoint, for the rest was written.
+    Raises ``IntegrityError`` when the database refuses a slot: somebody wrote without the trainer's lock.
     """
     booking, now = holding.booking, holding.now
     assignment_id = new_id()
@@ -117,7 +116,9 @@ def hold(work: Work, holding: Holding) -> Held | None:
             "buffer": booking.need.buffer_minutes,
         },
     )
-    return Held(assignment_id, holding.trainer_id, status) if count == len(booking.sessions) else None
+    if count != len(booking.sessions):
+        raise RuleBroken(f"held {count} sessions of {len(booking.sessions)} that were judged")
+    return Held(assignment_id, holding.trainer_id, status)
 
 
 def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[AuditEntry]:

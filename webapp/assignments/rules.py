@@ -234,7 +234,7 @@ def assess(need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_CO
         preferences=tuple(_preferences(need, trainer)),
         booked_minutes=trainer.booked_minutes,
         taught_before=trainer.taught_students,
-        free=need.total - len(found.indexes),
+        free=need.total - found.count,
         total=need.total,
     )
 

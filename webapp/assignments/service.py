@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.assignments.holding import Held, Holding, hold
@@ -37,13 +37,12 @@ from webapp.bookings.service import booking_to_change, cancel_remaining, move_bo
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict, Forbidden, NotFound
 from webapp.core.words import msgid
+from webapp.db.base import violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.operators.models import Operator
 from webapp.schedule import service as schedule
-
-if TYPE_CHECKING:
-    pass
+from webapp.schedule.models import NO_OVERLAP, SAME_START
 
 DECIDED_WORDS = {
     AssignmentStatus.APPROVED: msgid("%(who)s approved this proposal on %(when)s."),
@@ -266,13 +265,14 @@ def _try_hold(
     says who was lost and, where a rule refuses by now, why.
     """
     booking = plan.booking
+    trainer_id: UUID | None = None
     try:
         with work.db.begin_nested():
             trainer_id = _lock_one(work.db, plan, trainer_ids, wait=wait, crowded=crowded)
             verdict = plan.verdict_now(work.db, trainer_id)
             if not verdict.eligible:
                 raise _Lost(trainer_id, verdict)
-            held = hold(
+            return hold(
                 work,
                 Holding(
                     booking=booking,
@@ -284,11 +284,12 @@ def _try_hold(
                     now=plan.now,
                 ),
             )
-            if held is None:
-                raise _Lost(trainer_id)
-            return held
     except _Lost as lost:
         return lost
+    except IntegrityError as error:
+        if violates(error, (NO_OVERLAP, SAME_START)):
+            return _Lost(trainer_id)
+        raise
 
 
 def _lock_one(db: Session, plan: _Plan, trainer_ids: Sequence[UUID], *, wait: bool, crowded: bool) -> UUID:

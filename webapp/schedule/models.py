@@ -36,8 +36,6 @@ class ScheduleSlot(Base):
             " AND isfinite(lower(period)) AND isfinite(upper(period))",
             name="period",
         ),
-        # Who is taken near a time of day over many days: one stretch of this index for each trainer and hour.
-        Index("ix_schedule_slots_trainer_id_timeslot_date", "trainer_id", "timeslot", "date"),
         Index("ix_schedule_slots_booking_id", "booking_id"),
         Index("ix_schedule_slots_assignment_id", "assignment_id"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from math import ceil, inf
@@ -85,6 +85,19 @@ class TakenSlots:
     place: Location | None
     buffer_minutes: int = 0
     booking_id: UUID | None = None
+    phases: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """The seconds of the UTC day at which they start: one for a daily course, two where a clock change lies in it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phases", phases_of(self.starts))
+
+
+SECONDS_PER_DAY = 24 * 60 * 60
+
+
+def phases_of(starts: Iterable[int]) -> tuple[int, ...]:
+    """The distinct seconds of the UTC day of some POSIX seconds."""
+    return tuple({start % SECONDS_PER_DAY for start in starts})
 
 
 def way_minutes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +22,7 @@ class Trainer(Base):
         CheckConstraint("base_lat BETWEEN -90 AND 90 AND base_lng BETWEEN -180 AND 180", name="base_range"),
         CheckConstraint("name <> ''", name="name"),
         Index("ix_trainers_operator_id_name", "operator_id", "name"),
+        {"postgresql_with": {"fillfactor": 70}},  # a new stamp stays on its page
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -34,6 +35,9 @@ class Trainer(Base):
     gender: Mapped[str | None] = mapped_column(String(16))
     languages: Mapped[list[str]] = mapped_column(ARRAY(String(12)), default=list)
     created_at: Mapped[datetime]
+    stamp: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+    """Renewed by triggers whenever the trainer, their slots, hours, time off, courses or zones change: who remembers a
+    trainer is up to date as long as the stamp is the same. Random, so that no other state ever bears the same one."""
 
 
 class TrainerCourse(Base):
