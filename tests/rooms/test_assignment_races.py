@@ -25,6 +25,7 @@ from flask import Flask
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from tests.make import Make
+from tests.rooms.test_assignments import hold_once_too_often
 from tests.services import Servers
 from tests.web.client import NOW
 from webapp import embedded
@@ -237,7 +238,7 @@ def test_a_lost_trainer_is_unlocked_before_the_transaction_that_lost_ends(
 ) -> None:
     (trainer_id,) = desk.trainers(1)
     (booking,) = desk.bookings(1)
-    monkeypatch.setattr("webapp.assignments.service.hold", lambda *args, **kwargs: None)
+    monkeypatch.setattr("webapp.assignments.service.hold", hold_once_too_often)
     with desk.database.unit_of_work() as work:
         made = service.propose(work, booking.id, trainer_id=None, by=SYSTEM, now=NOW, limits=LIMITS)
         assert made.assignment_id is None

@@ -308,6 +308,17 @@ def test_the_explanation_is_stored_whole_and_says_nothing_of_whom_a_trainer_teac
     assert other.reference not in stored
 
 
+def hold_once_too_often(work: Work, holding: Holding) -> Held:
+    """Hold, and let the database refuse one slot more at a time that is taken by then."""
+    hold(work, holding)
+    again = "jsonb_populate_record(slot, jsonb_build_object('id', gen_random_uuid()))"
+    work.db.execute(
+        text(f"INSERT INTO schedule_slots SELECT ({again}).* FROM schedule_slots slot WHERE trainer_id = :id LIMIT 1"),
+        {"id": holding.trainer_id},
+    )
+    raise AssertionError("the database took a trainer twice")
+
+
 def test_a_slot_the_database_refuses_leaves_no_row_no_lock_and_no_audit(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,10 +327,9 @@ def test_a_slot_the_database_refuses_leaves_no_row_no_lock_and_no_audit(
     booking = desk.booking()
     asked = []
 
-    def hold_and_lose(work: Work, holding: Holding) -> Held | None:
+    def hold_and_lose(work: Work, holding: Holding) -> Held:
         asked.append(holding.trainer_id)
-        held = hold(work, holding)
-        return held if holding.trainer_id != loser else None
+        return (hold_once_too_often if holding.trainer_id == loser else hold)(work, holding)
 
     monkeypatch.setattr(service, "hold", hold_and_lose)
     made = desk.propose(booking)
@@ -334,7 +344,7 @@ def test_a_lost_race_for_a_named_trainer_leaves_nothing_even_in_its_own_transact
 ) -> None:
     named = desk.trainer()
     booking = desk.booking()
-    monkeypatch.setattr(service, "hold", lambda *given: hold(*given) and None)
+    monkeypatch.setattr(service, "hold", hold_once_too_often)
     with unit_of_work() as work:
         with pytest.raises(Conflict) as refused:
             service.propose(work, booking.id, trainer_id=named, by=desk.staff, now=NOW, limits=LIMITS)

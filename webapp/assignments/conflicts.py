@@ -83,6 +83,19 @@ def free_for_all(need: CourseNeed, trainer: TrainerFacts) -> bool:
     )
 
 
+def _apart(need: CourseNeed, slots: TakenSlots) -> bool:
+    """Whether their times of day alone keep the slots clear of the course, the way included: most courses of a trainer.
+
+    ``True`` is certain, ``False`` wants a look.
+    """
+    gap = SECONDS_PER_DAY
+    for wanted in need.phases:
+        for taken in slots.phases:
+            after = (taken - wanted) % SECONDS_PER_DAY
+            gap = min(gap, after - need.longest, SECONDS_PER_DAY - after - slots.seconds)
+    return gap >= 0 and need.way_at_most(slots) <= gap
+
+
 def _clashes(need: CourseNeed, slots: TakenSlots, busy: set[int], worst: dict[int, tuple[int, int, int]]) -> None:
     """Note which wanted sessions, by index, cannot be taught beside some slots (rules T4 and T9).
 

@@ -31,10 +31,10 @@ _WRITE = text("""
 WITH made AS (
     INSERT INTO assignments (id, operator_id, booking_id, trainer_id, kind, status, automatic, proposed_by,
                              proposed_by_name, proposed_at, expires_at, decided_by, decided_by_name, decided_at,
-                             explanation, version)
+                             explanation, version, purpose)
     VALUES (:assignment_id, :operator_id, :booking_id, :trainer_id, :kind, :status, :automatic, :proposed_by,
             :proposed_by_name, :now, :expires_at, NULL, :decided_by_name, :decided_at, CAST(:explanation AS jsonb),
-            :version)
+            :version, :purpose)
 ),
 moved AS (
     UPDATE bookings SET status = :booking_status, version = version + 1, retried = true WHERE id = :booking_id
@@ -51,6 +51,7 @@ held AS (
            CASE WHEN mode = 'offline' THEN CAST(:lng AS float8) END, :buffer
     FROM course_sessions
     WHERE booking_id = :booking_id AND status = 'scheduled'
+      AND (CAST(:session_ids AS uuid[]) IS NULL OR id = ANY(CAST(:session_ids AS uuid[])))
     RETURNING 1
 )
 SELECT count(*) FROM held
@@ -58,8 +59,21 @@ SELECT count(*) FROM held
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A change of trainer (rule A7): of which kind, instead of whom, and why it is wanted."""
+
+    kind: AssignmentKind
+    instead_of: frozenset[UUID]
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
-    """A proposal about to be written: for whom, by whom, until when, and the explanation that stays with it."""
+    """A proposal about to be written: for whom, by whom, until when, and the explanation that stays with it.
+
+    With a ``change`` the booking has a trainer already, who keeps the sessions and the booking its status until
+    somebody approves.
+    """
 
     booking: BookingNeed
     trainer_id: UUID
@@ -68,6 +82,7 @@ class Holding:
     explanation: Sequence[Verdict]
     by: Actor
     now: datetime
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +97,13 @@ class Held:
 def hold(work: Work, holding: Holding) -> Held:
     """Write the proposal, approved at once where its operator approves automatically (rule A4).
 
-    Raises ``IntegrityError`` when the database refuses a slot: somebody wrote without the trainer's lock.
+    A change of trainer is never written approved: the present trainer's slots have to go first. Raises
+    ``IntegrityError`` when the database refuses a slot: somebody wrote without the trainer's lock.
     """
-    booking, now = holding.booking, holding.now
+    booking, now, change = holding.booking, holding.now, holding.change
     assignment_id = new_id()
-    approved = booking.auto_approve
-    status = booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
+    approved = booking.auto_approve and change is None
+    status = booking.status if change else booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
     if approved:
         status = booking_moved(status, BookingStatus.ASSIGNED)
     count = work.db.scalar(
@@ -97,7 +113,8 @@ def hold(work: Work, holding: Holding) -> Held:
             "operator_id": booking.operator_id,
             "booking_id": booking.id,
             "trainer_id": holding.trainer_id,
-            "kind": AssignmentKind.COURSE.value,
+            "kind": (change.kind if change else AssignmentKind.COURSE).value,
+            "purpose": change.purpose if change else None,
             "status": (AssignmentStatus.APPROVED if approved else AssignmentStatus.PROPOSED).value,
             "automatic": holding.automatic,
             "proposed_by": holding.by.id,
@@ -111,6 +128,7 @@ def hold(work: Work, holding: Holding) -> Held:
             "booking_status": status.value,
             "entries": audit.as_rows(_told(holding, assignment_id, status)),
             "slot_status": (SlotStatus.BOOKED if approved else SlotStatus.HELD).value,
+            "session_ids": [session.id for session in booking.sessions] if change else None,
             "lat": booking.need.place.lat,
             "lng": booking.need.place.lng,
             "buffer": booking.need.buffer_minutes,
@@ -133,13 +151,17 @@ def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[
         )
 
     pending = BookingStatus.PENDING_APPROVAL
-    proposal = {
+    proposal: dict[str, Any] = {
         "booking_id": booking.id,
         "trainer_id": holding.trainer_id,
         "automatic": holding.automatic,
         "expires_at": holding.expires_at,
         "sessions": len(booking.sessions),
     }
+    if change := holding.change:
+        numbers = [session.planned.number for session in booking.sessions]
+        proposal |= {"kind": change.kind, "reason": change.purpose, "numbers": numbers}
+        return [entry("assignment.proposed", "assignment", assignment_id, holding.by, None, proposal)]
     entries = [
         entry("assignment.proposed", "assignment", assignment_id, holding.by, None, proposal),
         entry(

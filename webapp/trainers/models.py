@@ -16,13 +16,15 @@ class Trainer(Base):
     """A trainer of one operator. Without a base location the reach (rule T8) is unknown, so they are refused."""
 
     __tablename__ = "trainers"
-    __table_args__ = owned_table(
-        UniqueConstraint("operator_id", "id", "time_zone"),
-        CheckConstraint("(base_lat IS NULL) = (base_lng IS NULL)", name="base"),
-        CheckConstraint("base_lat BETWEEN -90 AND 90 AND base_lng BETWEEN -180 AND 180", name="base_range"),
-        CheckConstraint("name <> ''", name="name"),
-        Index("ix_trainers_operator_id_name", "operator_id", "name"),
-        {"postgresql_with": {"fillfactor": 70}},  # a new stamp stays on its page
+    __table_args__ = (
+        *owned_table(
+            UniqueConstraint("operator_id", "id", "time_zone"),
+            CheckConstraint("(base_lat IS NULL) = (base_lng IS NULL)", name="base"),
+            CheckConstraint("base_lat BETWEEN -90 AND 90 AND base_lng BETWEEN -180 AND 180", name="base_range"),
+            CheckConstraint("name <> ''", name="name"),
+            Index("ix_trainers_operator_id_name", "operator_id", "name"),
+        ),
+        {"postgresql_with": {"fillfactor": 70}},  # a renewed stamp finds room on its page
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -27,9 +27,9 @@ def candidates(
 ) -> list[Verdict]:
     """The verdict on every trainer of the need's operator (or on ``only`` one of them), best first.
 
-    This is the one scorer: pages, automatic choice and re-checks under a lock all ask here. ``only`` one trainer is read
-    afresh. With ``fixes_after`` (the present instant) each trainer whom one change would make eligible comes with that
-    change.
+    This is the one scorer: pages, automatic choice and re-checks under a lock all ask here. ``only`` one trainer is
+    read afresh. With ``fixes_after`` (the present instant) each trainer whom one change would make eligible comes with
+    that change.
     """
     return weigh(db, need, family, max_courses=max_courses, only=only, fixes_after=fixes_after).verdicts
 

@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Uuid, bindparam, text
+from sqlalchemy import ARRAY, BindParameter, Date, TextClause, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Session
 
@@ -56,12 +56,10 @@ _TOWARDS_FAMILY = """
                                  FROM booking_students AS taking
                                  JOIN course_sessions AS session ON session.booking_id = taking.booking_id
                                  WHERE taking.student_id = ANY(:student_ids) AND session.taught_by IS NOT NULL)),
-                false) AS taught
-"""
-_STAMPS = f"SELECT t.id, t.stamp, {_TOWARDS_FAMILY} FROM trainers AS t WHERE t.operator_id = :operator_id"
+                false) AS taught"""
 # A session lasts forty minutes (rule B4), so that a slot is told by its start.
-_WHOLE = f"""
-SELECT t.id, t.stamp, t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t.time_zone, t.languages, t.gender,
+_EVERYTHING = """
+       t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t.time_zone, t.languages, t.gender,
        ARRAY(SELECT course_id FROM trainer_courses WHERE trainer_id = t.id) AS course_ids,
        ARRAY(SELECT zone_id FROM trainer_zones WHERE trainer_id = t.id) AS zone_ids,
        (SELECT json_agg(json_build_array(weekday, starts, ends) ORDER BY weekday, starts)::text
@@ -72,21 +70,26 @@ SELECT t.id, t.stamp, t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t
                      array_agg(date_part('epoch', lower(period))::bigint) AS starts
               FROM schedule_slots
               WHERE trainer_id = t.id AND date BETWEEN :first AND :last
-              GROUP BY 1, 2, 3, 4) AS together) AS taken, {_TOWARDS_FAMILY}
-FROM trainers AS t
+              GROUP BY 1, 2, 3, 4) AS together) AS taken
 """
+
+
+def _statement(columns: Iterable[str], where: str, *types: BindParameter[Any]) -> TextClause:
+    told = ", ".join(columns)
+    pieces = f"SELECT t.id, t.stamp, {told} FROM trainers AS t WHERE {where}"  # noqa: S608 - all of them stand here
+    return text(pieces).bindparams(*types)
+
+
 _FAMILY = (bindparam("household_id", type_=Uuid()), bindparam("student_ids", type_=ARRAY(Uuid())))
-_RANGE = (
-    bindparam("whole", type_=TSTZRANGE()),
-    *(bindparam(name, type_=Date()) for name in ("first", "last")),
-)
-_STAMPS_OF_ALL = text(_STAMPS).bindparams(*_FAMILY, bindparam("operator_id", type_=Uuid()))
-_OF_SOME = text(_WHOLE + "WHERE t.id = ANY(:ids)").bindparams(
-    *_FAMILY, *_RANGE, bindparam("ids", type_=ARRAY(Uuid()))
-)
+_OPERATOR = bindparam("operator_id", type_=Uuid())
+_TIMES = (bindparam("whole", type_=TSTZRANGE()), bindparam("first", type_=Date()), bindparam("last", type_=Date()))
+_STAMPS_OF_ALL = _statement([_TOWARDS_FAMILY], "t.operator_id = :operator_id", *_FAMILY, _OPERATOR)
+_OF_SOME = _statement([_EVERYTHING], "t.id = ANY(:ids)", *_TIMES, bindparam("ids", type_=ARRAY(Uuid())))
 # A statement of its own, so that the server plans for one trainer apart from many.
-_OF_ONE = text(_WHOLE + "WHERE t.id = :only AND t.operator_id = :operator_id").bindparams(
-    *_FAMILY, *_RANGE, bindparam("only", type_=Uuid()), bindparam("operator_id", type_=Uuid())
+_OF_ONE = _statement(
+    [_EVERYTHING, _TOWARDS_FAMILY],
+    "t.id = :only AND t.operator_id = :operator_id",
+    *(*_FAMILY, *_TIMES, _OPERATOR, bindparam("only", type_=Uuid())),
 )
 
 
@@ -172,7 +175,7 @@ def trainer_as_now(db: Session, need: CourseNeed, family: Family, trainer_id: UU
 
 
 def _read(db: Session, ids: Sequence[UUID], first: date, last: date) -> list[_Known]:
-    rows = db.execute(_OF_SOME, {**_asked(Family()), **_between(first, last), "ids": list(ids)})
+    rows = db.execute(_OF_SOME, {**_between(first, last), "ids": list(ids)})
     return [_Known(row[1], first, last, _facts(*row)) for row in rows]
 
 
@@ -250,8 +253,7 @@ def _facts(
     hours: str | None,
     away: list[Range[datetime]],
     taken: list[tuple[str, float | None, float | None, int, list[int]]] | None,
-    _blocked: bool,
-    _taught: bool,
+    *_towards_family: bool,
 ) -> TrainerFacts:
     """One row of the statement, its columns in order, with everything that was read."""
     return TrainerFacts(
