@@ -26,7 +26,7 @@ from webapp.assignments.queries.candidates import Family, candidates
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.rules import CourseNeed, TrainerFacts, Verdict, assess, rank
 from webapp.assignments.service import Proposed
-from webapp.bookings.rules import SESSION_LENGTH, DeliveryMode
+from webapp.bookings.rules import DeliveryMode
 from webapp.bookings.service import PlacedBooking
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict
@@ -126,15 +126,9 @@ def from_rows(db: Session, need: CourseNeed, family: Family) -> list[TrainerFact
     }
     away = db.execute(text("SELECT trainer_id, lower(period), upper(period) FROM time_off")).all()
     slots = db.execute(text("SELECT *, lower(period) AS starts_at, upper(period) AS ends_at FROM schedule_slots")).all()
-    first, last = need.sessions[0], need.sessions[-1]
     found = []
     for trainer in rows["trainers"]:
         mine = [slot for slot in slots if slot.trainer_id == trainer.id and slot.booking_id != family.booking_id]
-        course_time = [
-            slot
-            for slot in mine
-            if (first.date, first.timeslot) <= (slot.date, slot.timeslot) <= (last.date, last.timeslot)
-        ]
         found.append(
             TrainerFacts(
                 id=trainer.id,
@@ -164,7 +158,6 @@ def from_rows(db: Session, need: CourseNeed, family: Family) -> list[TrainerFact
                 ),
                 languages=frozenset(trainer.languages),
                 gender=trainer.gender,
-                booked_minutes=len(course_time) * (SESSION_LENGTH // _MINUTE),
             )
         )
     return [facts for facts in found if facts.operator_id == need.operator_id]
@@ -184,8 +177,18 @@ def test_the_facts_sql_gathers_give_the_verdicts_of_all_rows(world: World) -> No
     with read_only() as db:
         need, family, found = asked(db, world)
         by_hand = rank(assess(need, facts) for facts in from_rows(db, need, family))
+        booked: dict[UUID, int] = dict(
+            db.execute(
+                text(
+                    "SELECT trainer_id, 40 * count(*) FROM schedule_slots"
+                    " WHERE lower(period) BETWEEN :first AND :last AND booking_id <> :own GROUP BY trainer_id"
+                ),
+                {"first": need.starts[0], "last": need.starts[-1], "own": family.booking_id},
+            ).all()
+        )
     assert without_fix(found) == by_hand
     assert any(not verdict.eligible for verdict in found)
+    assert {v.trainer_id: v.booked_minutes for v in found if v.booked_minutes} == booked
 
 
 def test_the_lists_of_the_pages_are_the_scorers(world: World) -> None:

@@ -17,6 +17,7 @@ from webapp.assignments.queries.needs import BookingNeed, booking_need
 from webapp.assignments.queries.roster import trainer_as_now, trainers_of_operator
 from webapp.core.ids import new_id
 from webapp.db.work import counting_statements, read_only, unit_of_work
+from webapp.schedule.rules import SECONDS_PER_DAY, TakenSlots
 
 CHANGES = {
     "a slot goes": "DELETE FROM schedule_slots WHERE booking_id = :taken AND date = '2027-01-07'",
@@ -43,19 +44,31 @@ def desk(make: Make) -> Desk:
 
 
 def told(booking: BookingNeed) -> dict[UUID, TrainerFacts]:
-    """What is remembered, by trainer, in an order that can be compared."""
+    """What is remembered, by trainer, as far as it is about the course's days, in an order that can be compared."""
     with read_only() as db:
-        return {one.id: in_order(one) for one in trainers_of_operator(db, booking.need, booking.family)}
+        return comparable(booking, trainers_of_operator(db, booking.need, booking.family))
 
 
 def afresh(booking: BookingNeed, trainer_ids: list[UUID]) -> dict[UUID, TrainerFacts]:
     with read_only() as db:
         found = [trainer_as_now(db, booking.need, booking.family, id_) for id_ in trainer_ids]
-    return {one.id: in_order(one) for one in found if one is not None}
+    return comparable(booking, [one for one in found if one is not None])
 
 
-def in_order(facts: TrainerFacts) -> TrainerFacts:
-    return replace(facts, taken=tuple(sorted(facts.taken, key=repr)), away=tuple(sorted(facts.away)))
+def comparable(booking: BookingNeed, found: list[TrainerFacts]) -> dict[UUID, TrainerFacts]:
+    first, last = booking.need.start_seconds[0] - SECONDS_PER_DAY, booking.need.start_seconds[-1] + SECONDS_PER_DAY
+
+    def within(slots: TakenSlots) -> TakenSlots:
+        return replace(slots, starts=tuple(start for start in slots.starts if first <= start <= last))
+
+    return {
+        facts.id: replace(
+            facts,
+            taken=tuple(sorted((one for slots in facts.taken if (one := within(slots)).starts), key=repr)),
+            away=tuple(sorted(off for off in facts.away if booking.need.starts[0] < off.ends_at)),
+        )
+        for facts in found
+    }
 
 
 def needed(desk: Desk, **wishes: object) -> BookingNeed:
@@ -100,7 +113,7 @@ def test_only_who_has_changed_is_read_again(desk: Desk) -> None:
     with read_only() as db, counting_statements() as statements:
         found = {facts.id: facts for facts in trainers_of_operator(db, second.need, second.family)}
         assert statements() == 2
-    assert (found[one].booked_minutes, found[other].booked_minutes) == (400, 0)
+    assert (len(found[one].taken), len(found[other].taken)) == (1, 0)
 
 
 def test_what_was_rolled_back_is_not_remembered(desk: Desk) -> None:
@@ -138,7 +151,6 @@ def test_a_booking_does_not_stand_in_its_own_way(desk: Desk) -> None:
     with read_only() as db:
         booking = booking_need(db, placed.id)
     assert told(booking)[trainer].taken == ()
-    assert told(booking)[trainer].booked_minutes == 0
     assert told(booking) == afresh(booking, [trainer])
 
 

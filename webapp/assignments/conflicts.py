@@ -6,11 +6,15 @@ One computation for the verdict, the grid and the smallest fix.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from webapp.assignments.facts import CourseNeed, TrainerFacts
+from webapp.core.intervals import Interval
 from webapp.schedule.rules import SECONDS_PER_DAY, TakenSlots, hit
+
+_TWO_DAYS = 2 * SECONDS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +59,17 @@ _FREE = Conflicts()
 def conflicts(need: CourseNeed, trainer: TrainerFacts) -> Conflicts:
     """All conflicts of one trainer with the wanted sessions."""
     outside = need.outside(trainer.hours, trainer.time_zone)
-    if not (trainer.taken or trainer.away or trainer.busy):
-        return Conflicts(outside) if outside else _FREE
-    busy: set[int] = set(hit(need.starts, need.ends, trainer.busy)) if trainer.busy else set()
+    off = _hit(need, trainer.away)
+    busy = set(_hit(need, trainer.busy))
     worst: dict[int, tuple[int, int, int]] = {}
     for slots in trainer.taken:
         if not _apart(need, slots):
             _clashes(need, slots, busy, worst)
+    if not (outside or off or busy or worst):
+        return _FREE
     return Conflicts(
         outside=outside,
-        off=tuple(hit(need.starts, need.ends, trainer.away)) if trainer.away else (),
+        off=off,
         busy=tuple(sorted(busy)),
         tight=tuple(TightWay(index, gap // 60, way // 60) for index, (_, way, gap) in sorted(worst.items())),
     )
@@ -77,22 +82,28 @@ def free_for_all(need: CourseNeed, trainer: TrainerFacts) -> bool:
     """
     return not (
         need.outside(trainer.hours, trainer.time_zone)
-        or (trainer.away and hit(need.starts, need.ends, trainer.away))
-        or (trainer.busy and hit(need.starts, need.ends, trainer.busy))
+        or _hit(need, trainer.away)
+        or _hit(need, trainer.busy)
         or any(not _apart(need, slots) and _any_clash(need, slots) for slots in trainer.taken)
     )
 
 
+def _hit(need: CourseNeed, taken: Sequence[Interval]) -> tuple[int, ...]:
+    """Indexes of the sessions that a period overlaps; most periods lie far from the course."""
+    first, last = need.starts[0], need.ends[-1]
+    close = [period for period in taken if period.starts_at < last and first < period.ends_at]
+    return tuple(hit(need.starts, need.ends, close)) if close else ()
+
+
 def _apart(need: CourseNeed, slots: TakenSlots) -> bool:
-    """Whether their times of day alone keep the slots clear of the course, the way included: most courses of a trainer.
+    """Whether days or times of day alone keep the slots clear of the course, the way included: most that there are.
 
     ``True`` is certain, ``False`` wants a look.
     """
-    gap = SECONDS_PER_DAY
-    for wanted in need.phases:
-        for taken in slots.phases:
-            after = (taken - wanted) % SECONDS_PER_DAY
-            gap = min(gap, after - need.longest, SECONDS_PER_DAY - after - slots.seconds)
+    starts = slots.starts
+    if starts[-1] < need.start_seconds[0] - _TWO_DAYS or need.end_seconds[-1] + _TWO_DAYS < starts[0]:
+        return True  # rule T9 is about one local day
+    gap = need.gap_to(slots)
     return gap >= 0 and need.way_at_most(slots) <= gap
 
 

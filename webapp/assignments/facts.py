@@ -16,7 +16,7 @@ from webapp.bookings.rules import DAY, DeliveryMode, PlannedSession, SessionMode
 from webapp.core.errors import RuleBroken
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval, resolve_local
-from webapp.schedule.rules import DEFAULT_TRAVEL, TakenSlots, TravelSettings, phases_of, way_minutes
+from webapp.schedule.rules import DEFAULT_TRAVEL, SECONDS_PER_DAY, TakenSlots, TravelSettings, phases_of, way_minutes
 from webapp.trainers.rules import MINUTES_PER_DAY, WorkingHours, open_periods
 
 Week = tuple[WorkingHours, ...]
@@ -29,11 +29,11 @@ class TrainerFacts:
 
     ``taken`` are the held and booked slots by place, without those of the wanted sessions themselves; the booking's
     other slots may be among them and then only refuse an overlap. A verdict needs those that overlap a wanted session
-    or lie on its local day less than a way from it; a smallest fix needs all of ``fix_window``. ``busy`` are
+    or lie on its local day less than a way from it, and for the rank all between the first and the last session; a
+    smallest fix needs all of ``fix_window``. ``busy`` are
     periods that are taken too, but need no way. ``away`` (time off) need only hold what overlaps the wanted sessions
-    (for a fix, the window). ``booked_minutes`` are those between the booking's first and last session. ``blocked``:
-    family and trainer are kept apart. ``taught_students``: taught one of these students before. ``languages`` are ISO
-    639-1 codes.
+    (for a fix, the window). ``blocked``: family and trainer are kept apart. ``taught_students``: taught one of these
+    students before. ``languages`` are ISO 639-1 codes. More than is needed does no harm.
     """
 
     id: UUID
@@ -51,7 +51,6 @@ class TrainerFacts:
     languages: frozenset[str] = frozenset()
     gender: str | None = None
     taught_students: bool = False
-    booked_minutes: int = 0
     taken: tuple[TakenSlots, ...] = ()
 
 
@@ -151,10 +150,12 @@ class CourseNeed:
     """Whether each session is taught at ``place``, not online."""
     # Worked out once and shared by all trainers of one question: the only parts that are filled later.
     _days: list[Interval] = field(init=False, repr=False, compare=False, default_factory=list)
+    _told: dict[int, str] = field(init=False, repr=False, compare=False, default_factory=dict)
     _views: dict[str, LocalView] = field(init=False, repr=False, compare=False, default_factory=dict)
     _outside: dict[tuple[int, str], tuple[Week, tuple[int, ...]]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+    _gaps: dict[tuple[tuple[int, ...], int], int] = field(init=False, repr=False, compare=False, default_factory=dict)
     _ways: dict[tuple[float, float, int], int] = field(init=False, repr=False, compare=False, default_factory=dict)
     _others: dict[time | date, CourseNeed | None] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -190,6 +191,14 @@ class CourseNeed:
             self._days.extend(local_day(start, self.time_zone) for start in self.starts)
         return self._days
 
+    def told_start(self, index: int) -> str:
+        """When a session starts on the booking's wall clock, as reasons keep it: ``2027-01-12T09:00``."""
+        told = self._told.get(index)
+        if told is None:
+            told = self.starts[index].astimezone(ZoneInfo(self.time_zone)).strftime("%Y-%m-%dT%H:%M")
+            self._told[index] = told
+        return told
+
     def outside(self, hours: Week, time_zone: str) -> tuple[int, ...]:
         """Indexes of the sessions that no period of a working week holds (rule T5), ascending; all for no hours.
 
@@ -215,6 +224,19 @@ class CourseNeed:
             way = 60 * way_minutes(self.place, place, buffer_minutes=larger, travel=self.travel)
             self._ways[key] = way
         return way
+
+    def gap_to(self, slots: TakenSlots) -> int:
+        """The shortest time between a session and one of the slots, in seconds, by their times of day alone.
+
+        Below zero where they would overlap on one day.
+        """
+        key = (slots.phases, slots.seconds)
+        gap = self._gaps.get(key)
+        if gap is None:
+            after = [(taken - wanted) % SECONDS_PER_DAY for wanted in self.phases for taken in slots.phases]
+            gap = min(min(one - self.longest, SECONDS_PER_DAY - one - slots.seconds) for one in after)
+            self._gaps[key] = gap
+        return gap
 
     def way_at_most(self, slots: TakenSlots) -> float:
         """Seconds that ``way_to`` never exceeds, found without trigonometry: on a flat map, along two sides."""

@@ -5,13 +5,13 @@ One scorer for every place that asks: the booking page, the approval, automatic 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from webapp.assignments.conflicts import Conflicts, conflicts
 from webapp.assignments.facts import CourseNeed, TrainerFacts
@@ -170,8 +170,7 @@ def _of_sessions(
 ) -> Iterator[Reason]:
     """The reason for some of the sessions, with the first one on the booking's wall clock; none for no index."""
     if indexes:
-        first = need.starts[indexes[0]].astimezone(ZoneInfo(need.time_zone))
-        facts: dict[str, Fact] = {"count": len(indexes), "total": need.total, "first": first.strftime("%Y-%m-%dT%H:%M")}
+        facts: dict[str, Fact] = {"count": len(indexes), "total": need.total, "first": need.told_start(indexes[0])}
         yield Reason(code, facts | (more or {}))
 
 
@@ -218,6 +217,18 @@ def _preferences(need: CourseNeed, trainer: TrainerFacts) -> Iterator[Preference
         yield Preference.NAMED
 
 
+def _booked_minutes(need: CourseNeed, trainer: TrainerFacts) -> int:
+    """How long the trainer teaches elsewhere between the booking's first and last session."""
+    first, last, seconds = need.start_seconds[0], need.start_seconds[-1], 0
+    for slots in trainer.taken:
+        starts = slots.starts
+        if first <= starts[0] and starts[-1] <= last:
+            seconds += len(starts) * slots.seconds
+        elif starts[0] <= last and first <= starts[-1]:
+            seconds += (bisect_right(starts, last) - bisect_left(starts, first)) * slots.seconds
+    return seconds // 60
+
+
 def assess(need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_COURSES) -> Verdict:
     """Every rule T1 to T10 for one trainer and all sessions: all reasons, not the first (rule T11).
 
@@ -232,7 +243,7 @@ def assess(need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_CO
         reasons=tuple(_reasons(need, trainer, found, away_km, max_courses)),
         distance_km=away_km,
         preferences=tuple(_preferences(need, trainer)),
-        booked_minutes=trainer.booked_minutes,
+        booked_minutes=_booked_minutes(need, trainer),
         taught_before=trainer.taught_students,
         free=need.total - found.count,
         total=need.total,

@@ -9,10 +9,9 @@ afresh under the trainer's lock.
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from threading import Lock
@@ -30,8 +29,7 @@ from webapp.core.intervals import Interval
 from webapp.schedule.rules import TakenSlots
 from webapp.trainers.rules import WorkingHours
 
-_SESSION_MINUTES = SESSION_LENGTH // timedelta(minutes=1)
-_SESSION_SECONDS = 60 * _SESSION_MINUTES
+_SESSION_SECONDS = SESSION_LENGTH // timedelta(seconds=1)
 _AROUND = 2 * DAY
 """A local date names other instants in other time zones, and rule T9 looks at whole days: read a little more."""
 _AHEAD = timedelta(days=31)
@@ -50,6 +48,7 @@ class Family:
 
 
 _TOWARDS_FAMILY = """
+       t.id = ANY(ARRAY(SELECT trainer_id FROM schedule_slots WHERE booking_id = :booking_id)) AS own,
        EXISTS (SELECT FROM trainer_blocks
                WHERE trainer_id = t.id AND household_id = CAST(:household_id AS uuid)) AS blocked,
        COALESCE(t.id = ANY(ARRAY(SELECT session.taught_by
@@ -80,7 +79,11 @@ def _statement(columns: Iterable[str], where: str, *types: BindParameter[Any]) -
     return text(pieces).bindparams(*types)
 
 
-_FAMILY = (bindparam("household_id", type_=Uuid()), bindparam("student_ids", type_=ARRAY(Uuid())))
+_FAMILY = (
+    bindparam("household_id", type_=Uuid()),
+    bindparam("student_ids", type_=ARRAY(Uuid())),
+    bindparam("booking_id", type_=Uuid()),
+)
 _OPERATOR = bindparam("operator_id", type_=Uuid())
 _TIMES = (bindparam("whole", type_=TSTZRANGE()), bindparam("first", type_=Date()), bindparam("last", type_=Date()))
 _STAMPS_OF_ALL = _statement([_TOWARDS_FAMILY], "t.operator_id = :operator_id", *_FAMILY, _OPERATOR)
@@ -136,7 +139,7 @@ _memory = _Memory(_REMEMBERED)
 def trainers_of_operator(
     db: Session, need: CourseNeed, family: Family, *, window: Interval | None = None
 ) -> list[TrainerFacts]:
-    """The facts of all trainers of the need's operator, with what is taken on the days of the course.
+    """The facts of all trainers of the need's operator, with all that is taken on the days of the course, and more.
 
     With a ``window`` all that is taken in it is among the facts. One statement, and one more for the trainers who are
     not remembered as they are now.
@@ -146,7 +149,7 @@ def trainers_of_operator(
     known = _memory.of(row[0] for row in present)
     changed = [
         id_
-        for id_, stamp, _blocked, _taught in present
+        for id_, stamp, *_family in present
         if (one := known.get(id_)) is None or one.stamp != stamp or not one.covers(first, last)
     ]
     if changed:
@@ -160,8 +163,8 @@ def trainers_of_operator(
         known |= {one.facts.id: one for one in fresh}
     # A trainer deleted between the two statements is in the first alone.
     return [
-        _for_course(known[id_].facts, need, family, blocked, taught, window)
-        for id_, _stamp, blocked, taught in present
+        _towards(known[id_].facts, family, own, blocked, taught)
+        for id_, _stamp, own, blocked, taught in present
         if id_ in known
     ]
 
@@ -171,7 +174,7 @@ def trainer_as_now(db: Session, need: CourseNeed, family: Family, trainer_id: UU
     first, last = _dates(need, None)
     asked = {**_asked(family), **_between(first, last), "only": trainer_id, "operator_id": need.operator_id}
     row = db.execute(_OF_ONE, asked).one_or_none()
-    return None if row is None else _for_course(_facts(*row), need, family, row.blocked, row.taught, None)
+    return None if row is None else _towards(_facts(*row), family, row.own, row.blocked, row.taught)
 
 
 def _read(db: Session, ids: Sequence[UUID], first: date, last: date) -> list[_Known]:
@@ -193,48 +196,19 @@ def _between(first: date, last: date) -> dict[str, Any]:
 
 
 def _asked(family: Family) -> dict[str, Any]:
-    return {"household_id": family.household_id, "student_ids": list(family.student_ids)}
+    return {
+        "household_id": family.household_id,
+        "student_ids": list(family.student_ids),
+        "booking_id": family.booking_id,
+    }
 
 
-def _for_course(
-    whole: TrainerFacts, need: CourseNeed, family: Family, blocked: bool, taught: bool, window: Interval | None
-) -> TrainerFacts:
-    """What is known of a trainer, as far as it matters for one course and family."""
-    first, last = need.start_seconds[0], need.start_seconds[-1]
-    around = int(_AROUND.total_seconds())
-    since, until = first - around, last + around
-    if window is not None:
-        since, until = (
-            min(since, int(window.starts_at.timestamp())),
-            max(until, int(window.ends_at.timestamp())),
-        )
-    taken, booked = [], 0
-    for slots in whole.taken:
-        starts = slots.starts
-        if starts[-1] < since or until < starts[0]:
-            continue
-        if slots.booking_id == family.booking_id and slots.booking_id is not None:
-            continue
-        taken.append(slots)
-        booked += bisect_right(starts, last) - bisect_left(starts, first)
-    return TrainerFacts(
-        id=whole.id,
-        name=whole.name,
-        operator_id=whole.operator_id,
-        active=whole.active,
-        course_ids=whole.course_ids,
-        zone_ids=whole.zone_ids,
-        base=whole.base,
-        hours=whole.hours,
-        time_zone=whole.time_zone,
-        away=whole.away,
-        taken=tuple(taken),
-        blocked=blocked,
-        languages=whole.languages,
-        gender=whole.gender,
-        taught_students=taught,
-        booked_minutes=booked * _SESSION_MINUTES,
-    )
+def _towards(whole: TrainerFacts, family: Family, own: bool, blocked: bool, taught: bool) -> TrainerFacts:
+    """What is known of a trainer, for one family: mostly nothing in particular."""
+    if not (own or blocked or taught):
+        return whole
+    others = tuple(slots for slots in whole.taken if slots.booking_id != family.booking_id) if own else whole.taken
+    return replace(whole, taken=others, blocked=blocked, taught_students=taught)
 
 
 def _facts(
