@@ -31,6 +31,7 @@ from tests.bench.world import NOW, SEED, BenchZone, World, WorldSpec, ZoneSpec
 from tests.services import Servers
 from webapp import embedded
 from webapp.assignments.limits import Limits
+from webapp.assignments.queries import roster
 from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.queries.needs import booking_need
 from webapp.db.work import Database, connect, counting_statements
@@ -179,6 +180,7 @@ class EngineBench:
             like = self._sampled(servers, zone)
             took, statements = self._engine(servers, zone, s.repeats)
             few = self._engine(servers, world.zones[0], s.repeats)[0]
+            fresh = self._engine(servers, zone, s.slow_repeats, after=_WARM + s.repeats, remembering=False)[0]
             races = lost_races(servers, zone)
             explained = self._explained(servers, world.zones[2])
         speedup = reference / middle(took)
@@ -190,6 +192,7 @@ class EngineBench:
             Row(f"  A median, {asked:,} statements", reference, "ms"),
             Row(f"  B median, {trainers} trainers", middle(took), "ms"),
             Row(f"  B median, {s.zones[0]} trainers", middle(few), "ms"),
+            Row(f"  B median, {trainers} trainers, none of them remembered", middle(fresh), "ms"),
         ]
         pairs = _pairs(zone)[_WARM:]
         with self._databases.fresh(world) as servers:
@@ -248,11 +251,18 @@ class EngineBench:
         with psycopg.connect(embedded.libpq_url(servers.admin_url)) as db:
             return sample(db, booking.id)
 
-    def _engine(self, servers: Servers, zone: BenchZone, repeats: int) -> tuple[list[float], list[int]]:
-        """Milliseconds and statements of B, one after the other on one connection."""
+    def _engine(
+        self, servers: Servers, zone: BenchZone, repeats: int, *, after: int = 1, remembering: bool = True
+    ) -> tuple[list[float], list[int]]:
+        """Milliseconds and statements of B for the families ``after`` some, one after the other on one connection.
+
+        A process remembers the trainers it has met; without ``remembering`` it starts anew each time.
+        """
         took, statements = [], []
         with Engine(servers.database_url, zone.staff) as engine:
-            for booking in zone.waiting[1 : _WARM + repeats]:
+            for booking in zone.waiting[after : after + _WARM - 1 + repeats]:
+                if not remembering:
+                    roster.forget()
                 began = time.perf_counter()
                 trainer_id, asked = engine.propose(booking.id)
                 took.append(1000 * (time.perf_counter() - began))
@@ -267,10 +277,13 @@ class EngineBench:
         database = Database(engine, lambda job, ids: None)
         took: list[float] = []
         plain: list[float] = []
+        first: list[float] = []
         asked = fixed = 0
         for n in range(self._sizes.repeats // 3 + 2):
             booking_id = zone.waiting[n % len(zone.waiting)].id
-            for fixes_after, timed in ((NOW, took), (None, plain)):
+            for fixes_after, timed in ((NOW, first), (NOW, took), (None, plain)):
+                if timed is first:
+                    roster.forget()
                 with counting_statements() as statements, database.read_only() as db:
                     began = time.perf_counter()
                     wanted = booking_need(db, booking_id)
@@ -290,6 +303,7 @@ class EngineBench:
             at_most(f"{what}: median", middle(took[1:]), "ms", 150),
             Row("  of those trainers, with a smallest fix", fixed, ""),
             Row("  median without looking for fixes", middle(plain[1:]), "ms"),
+            Row("  median of the first answer of a process, which remembers nobody", middle(first[1:]), "ms"),
         ]
 
     def _same_rows(self, servers: Servers, zone: BenchZone, like: Sample) -> None:

@@ -124,6 +124,10 @@ class _Memory:
                 self._known.move_to_end(id_)
             return found
 
+    def forget(self) -> None:
+        with self._lock:
+            self._known.clear()
+
     def keep(self, known: Iterable[_Known]) -> None:
         with self._lock:
             for one in known:
@@ -134,6 +138,11 @@ class _Memory:
 
 
 _memory = _Memory(_REMEMBERED)
+
+
+def forget() -> None:
+    """Forget every trainer, as a process that has just started: for whoever measures what remembering is worth."""
+    _memory.forget()
 
 
 def trainers_of_operator(
