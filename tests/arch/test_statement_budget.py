@@ -255,8 +255,9 @@ def open_all(app: Flask, demo: Demo, person: Person, *, lint: bool) -> tuple[dic
     return counts, wrong
 
 
-OF_ITS_STATE = {"assignments.show": 3}
-"""Statements a page takes more in one state than in another: an open proposal comes with the whole-course grid."""
+OF_ITS_STATE = {"assignments.show": 4}
+"""Statements a page takes more in one state than in another: an open proposal comes with the whole-course grid, and
+with who else waits for the trainer."""
 
 
 def growing(counts: dict[str, list[int]]) -> dict[str, list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from webapp.assignments.limits import Limits
 from webapp.assignments.queries import pages
 from webapp.assignments.queries.candidates import weigh
 from webapp.assignments.queries.needs import booking_need
+from webapp.assignments.queries.rivals import Rival, rivals
 from webapp.assignments.rules import AssignmentStatus
 from webapp.bookings.words import class_type_word, delivery_mode_word, gender_word, language_name
 from webapp.core import clock
@@ -66,6 +67,9 @@ class ProposalPage:
     """Why what was just tried did not happen."""
     grid: Grid | None = None
     """Session by session, as of now, for a proposal that is open."""
+    rivals: Sequence[Rival] = ()
+    """Who else waits for the trainer at these times, for a proposal that is open; ``rivals_total`` of them."""
+    rivals_total: int = 0
 
     @property
     def own(self) -> bool:
@@ -215,8 +219,9 @@ def _render(
         found = pages.proposal(db, assignment_id, visible_to=actor)
         next_id = pages.next_open(db, after=assignment_id, visible_to=actor)
         grid = _grid(db, found) if found.is_open else None
+        others, total = rivals(db, assignment_id, visible_to=actor) if found.is_open else ([], 0)
     refusal = _worded(refused, found) if refused else None
-    page = ProposalPage(found, actor, clock.now(), next_id, refusal, grid)
+    page = ProposalPage(found, actor, clock.now(), next_id, refusal, grid, others, total)
     return make_response(render_template("assignments/show.html", page=page, form=form), status)
 
 
