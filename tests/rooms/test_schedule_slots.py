@@ -115,10 +115,12 @@ def test_the_same_local_start_is_refused_even_where_the_periods_do_not_meet(boar
     assert board.refused(2, time(12), time(12, 40), timeslot=time(9)) == SAME_START
 
 
-def test_a_course_session_takes_one_trainer(board: Board) -> None:
-    board.put(1, time(9), time(9, 40))
-    refused = board.refused(1, time(12), time(12, 40), trainer_id=board.other_id)
-    assert refused == "uq_schedule_slots_course_session_id"
+@pytest.mark.parametrize("status", SlotStatus)
+def test_a_course_session_takes_one_trainer_and_one_proposed_instead(board: Board, status: SlotStatus) -> None:
+    board.put(1, time(9), time(9, 40), status=SlotStatus.HELD)
+    board.put(1, time(9), time(9, 40), status=SlotStatus.BOOKED, trainer_id=board.other_id)
+    refused = board.refused(1, time(12), time(12, 40), status=status)
+    assert refused == "uq_schedule_slots_course_session_id_status"
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ _WRITE = text("""
 WITH made AS (
     INSERT INTO assignments (id, operator_id, booking_id, trainer_id, kind, status, automatic, proposed_by,
                              proposed_by_name, proposed_at, expires_at, decided_by, decided_by_name, decided_at,
-                             explanation, version)
+                             explanation, version, purpose)
     VALUES (:assignment_id, :operator_id, :booking_id, :trainer_id, :kind, :status, :automatic, :proposed_by,
             :proposed_by_name, :now, :expires_at, NULL, :decided_by_name, :decided_at, CAST(:explanation AS jsonb),
-            :version)
+            :version, :purpose)
 ),
 moved AS (
     UPDATE bookings SET status = :booking_status, version = version + 1, retried = true WHERE id = :booking_id
@@ -60,8 +60,21 @@ SELECT count(*) FROM held
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A change of trainer (rule A7): of which kind, instead of whom, and why it is wanted."""
+
+    kind: AssignmentKind
+    instead_of: frozenset[UUID]
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
-    """A proposal about to be written: for whom, by whom, until when, and the explanation that stays with it."""
+    """A proposal about to be written: for whom, by whom, until when, and the explanation that stays with it.
+
+    With a ``change`` the booking has a trainer already, who keeps the sessions and the booking its status until
+    somebody approves.
+    """
 
     booking: BookingNeed
     trainer_id: UUID
@@ -70,6 +83,7 @@ class Holding:
     explanation: Sequence[Verdict]
     by: Actor
     now: datetime
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +98,13 @@ class Held:
 def hold(work: Work, holding: Holding) -> Held | None:
     """Write the proposal, approved at once where its operator approves automatically (rule A4).
 
-    ``None`` when the database refused a slot: the caller rolls back to its savepoint, for the rest was written.
+    A change of trainer is never written approved: the present trainer's slots have to go first. ``None`` when the
+    database refused a slot: the caller rolls back to its savepoint, for the rest was written.
     """
-    booking, now = holding.booking, holding.now
+    booking, now, change = holding.booking, holding.now, holding.change
     assignment_id = new_id()
-    approved = booking.auto_approve
-    status = booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
+    approved = booking.auto_approve and change is None
+    status = booking.status if change else booking_moved(booking.status, BookingStatus.PENDING_APPROVAL)
     if approved:
         status = booking_moved(status, BookingStatus.ASSIGNED)
     sessions = booking.sessions
@@ -100,7 +115,8 @@ def hold(work: Work, holding: Holding) -> Held | None:
             "operator_id": booking.operator_id,
             "booking_id": booking.id,
             "trainer_id": holding.trainer_id,
-            "kind": AssignmentKind.COURSE.value,
+            "kind": (change.kind if change else AssignmentKind.COURSE).value,
+            "purpose": change.purpose if change else None,
             "status": (AssignmentStatus.APPROVED if approved else AssignmentStatus.PROPOSED).value,
             "automatic": holding.automatic,
             "proposed_by": holding.by.id,
@@ -141,13 +157,17 @@ def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[
         )
 
     pending = BookingStatus.PENDING_APPROVAL
-    proposal = {
+    proposal: dict[str, Any] = {
         "booking_id": booking.id,
         "trainer_id": holding.trainer_id,
         "automatic": holding.automatic,
         "expires_at": holding.expires_at,
         "sessions": len(booking.sessions),
     }
+    if change := holding.change:
+        numbers = [session.planned.number for session in booking.sessions]
+        proposal |= {"kind": change.kind, "reason": change.purpose, "numbers": numbers}
+        return [entry("assignment.proposed", "assignment", assignment_id, holding.by, None, proposal)]
     entries = [
         entry("assignment.proposed", "assignment", assignment_id, holding.by, None, proposal),
         entry(

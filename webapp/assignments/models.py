@@ -15,7 +15,7 @@ from webapp.db.base import Base, owned_key, owned_table, word
 
 
 class Assignment(Base):
-    """One proposal. Besides substitutes for single sessions at most one per booking is alive (proposed or approved)."""
+    """One proposal. Besides substitutes for single sessions a booking has at most one proposed and one approved."""
 
     __tablename__ = "assignments"
     __table_args__ = owned_table(
@@ -24,8 +24,9 @@ class Assignment(Base):
         CheckConstraint("(status = 'proposed') = (decided_at IS NULL)", name="decided"),
         CheckConstraint("version >= 1", name="version"),
         Index(
-            "uq_assignments_live_course_booking_id",
+            "uq_assignments_live_booking_id_status",
             "booking_id",
+            "status",
             unique=True,
             postgresql_where=text("status IN ('proposed', 'approved') AND kind <> 'substitute'"),
         ),
@@ -60,6 +61,9 @@ class Assignment(Base):
     decided_by_name: Mapped[str | None] = mapped_column(String(120))
     decided_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(String(400))
+    """Why it was decided as it was."""
+    purpose: Mapped[str | None] = mapped_column(String(400))
+    """Why a trainer is to be changed (rule A7); a first proposal needs no reason."""
     explanation: Mapped[list[Any]] = mapped_column(JSONB)
     """The verdict on every trainer looked at, as it was when this proposal was made (rule T11)."""
     version: Mapped[int] = mapped_column(default=1)

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from webapp.bookings.models import Booking, BookingStudent, Enquiry
-from webapp.bookings.rules import ENQUIRY_MOVES, BookingStatus, EnquiryStatus, PaymentStatus
+from webapp.bookings.models import Booking, BookingStudent, CourseSession, Enquiry
+from webapp.bookings.rules import ENQUIRY_MOVES, BookingStatus, CourseSessionStatus, EnquiryStatus, PaymentStatus
 from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
 from webapp.core.geo import Location
@@ -23,6 +23,7 @@ from webapp.db.tenancy import owned_by
 from webapp.households.models import Guardian, Student
 from webapp.operators.models import Operator
 from webapp.schedule.models import ScheduleSlot
+from webapp.schedule.rules import SlotStatus
 from webapp.trainers.models import Trainer
 from webapp.zones.models import Zone
 
@@ -127,12 +128,20 @@ def bookings_index(
         .correlate(Booking)
         .scalar_subquery()
     )
-    # Whoever has the booking's slots, held or booked; a released booking has none.
+    # Whoever has the booking's slots; a released booking has none. Of several the one who is booked, not only proposed,
+    # for most of what is still to be taught: not a substitute, nor whom somebody replaced.
+    to_teach = func.count().filter(CourseSession.status == CourseSessionStatus.SCHEDULED)
     trainer = (
         select(Trainer.name)
         .join(ScheduleSlot, ScheduleSlot.trainer_id == Trainer.id)
+        .join(CourseSession, CourseSession.id == ScheduleSlot.course_session_id)
         .where(ScheduleSlot.booking_id == Booking.id)
-        .order_by(func.lower(ScheduleSlot.period).desc())
+        .group_by(Trainer.id)
+        .order_by(
+            func.bool_or(ScheduleSlot.status == SlotStatus.BOOKED).desc(),
+            to_teach.desc(),
+            func.max(func.lower(ScheduleSlot.period)).desc(),
+        )
         .limit(1)
         .correlate(Booking)
         .scalar_subquery()

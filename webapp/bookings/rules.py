@@ -101,6 +101,9 @@ class CourseSessionStatus(StrEnum):
 
 _B, _E = BookingStatus, EnquiryStatus
 
+TAUGHT = (_B.ASSIGNED, _B.IN_PROGRESS)
+"""Bookings that have a trainer and sessions to teach."""
+
 MOVES: dict[BookingStatus, frozenset[BookingStatus]] = {
     _B.WAITLISTED: frozenset({_B.PENDING_APPROVAL, _B.CANCELLED}),
     _B.PENDING_APPROVAL: frozenset({_B.ASSIGNED, _B.WAITLISTED, _B.CANCELLED}),

@@ -7,12 +7,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, Select, cast, func, select
+from sqlalchemy import Date, Select, case, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
-from webapp.bookings.rules import BookingStatus, CourseSessionStatus, SessionMode
+from webapp.bookings.rules import TAUGHT, BookingStatus, CourseRequest, CourseSessionStatus, SessionMode
 from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
 from webapp.course_sessions.models import Attendance
@@ -21,10 +21,10 @@ from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
 from webapp.households.models import Student
 from webapp.schedule.models import ScheduleSlot
+from webapp.schedule.rules import SlotStatus
 from webapp.trainers.models import Trainer
 from webapp.zones.models import Zone
 
-_TAUGHT = (BookingStatus.ASSIGNED, BookingStatus.IN_PROGRESS)
 _WIDEST_DAY = timedelta(hours=40)
 """A local day starts and ends within this of the same day in UTC, wherever on earth: it bounds the index scan."""
 
@@ -63,7 +63,7 @@ class SessionRow:
 
     def open_at(self, now: datetime) -> bool:
         """Whether attendance can be marked: it has begun, the trainer is approved, nobody has marked it yet."""
-        return self.status is CourseSessionStatus.SCHEDULED and self.starts_at <= now and self.booking_status in _TAUGHT
+        return self.status is CourseSessionStatus.SCHEDULED and self.starts_at <= now and self.booking_status in TAUGHT
 
 
 def sessions_on(
@@ -76,7 +76,7 @@ def sessions_on(
         CourseSession.date == (on if on is not None else today),
         CourseSession.starts_at.between(middle - _WIDEST_DAY, middle + _WIDEST_DAY),
         CourseSession.status.not_in((CourseSessionStatus.CANCELLED, CourseSessionStatus.RESCHEDULED)),
-        Booking.status.in_((*_TAUGHT, BookingStatus.COMPLETED)),
+        Booking.status.in_((*TAUGHT, BookingStatus.COMPLETED)),
     )
     return _page(db, rows, limit, offset)
 
@@ -88,7 +88,7 @@ def waiting_for_attendance(
     rows = _rows(visible_to).where(
         CourseSession.status == CourseSessionStatus.SCHEDULED,
         CourseSession.starts_at <= now,
-        Booking.status.in_(_TAUGHT),
+        Booking.status.in_(TAUGHT),
     )
     return _page(db, rows, limit, offset)
 
@@ -99,6 +99,35 @@ def session_row(db: Session, session_id: UUID, *, visible_to: Actor) -> SessionR
     if row is None:
         raise NotFound()
     return _read(row)
+
+
+def booking_of(db: Session, session_id: UUID, *, visible_to: Actor) -> UUID:
+    """The booking a session belongs to. Raises ``NotFound``."""
+    found = db.scalar(
+        select(CourseSession.booking_id).where(
+            CourseSession.id == session_id, owned_by(CourseSession.operator_id, visible_to)
+        )
+    )
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def request_of(db: Session, booking_id: UUID, *, visible_to: Actor) -> CourseRequest:
+    """What a booking's schedule was made from. Raises ``NotFound``."""
+    row = db.execute(
+        select(
+            Booking.class_type,
+            Booking.delivery_mode,
+            Booking.total_sessions,
+            Booking.start_date,
+            Booking.timeslot,
+            Booking.time_zone,
+        ).where(Booking.id == booking_id, owned_by(Booking.operator_id, visible_to))
+    ).one_or_none()
+    if row is None:
+        raise NotFound()
+    return CourseRequest(*row)
 
 
 def _page(db: Session, rows: Select[*tuple[Any, ...]], limit: int, offset: int) -> tuple[list[SessionRow], int]:
@@ -126,6 +155,7 @@ def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
         .correlate(Booking, CourseSession)
         .scalar_subquery()
     )
+    first_proposal = Booking.status == BookingStatus.PENDING_APPROVAL
     return (
         select(
             CourseSession.id,
@@ -150,7 +180,12 @@ def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
         .join(Booking, Booking.id == CourseSession.booking_id)
         .join(Course, Course.id == Booking.course_id)
         .join(Zone, Zone.id == Booking.zone_id)
-        .outerjoin(ScheduleSlot, ScheduleSlot.course_session_id == CourseSession.id)
+        # Beside the trainer a session has another may be proposed (rule A7); before the first approval only one is.
+        .outerjoin(
+            ScheduleSlot,
+            (ScheduleSlot.course_session_id == CourseSession.id)
+            & (ScheduleSlot.status == case((first_proposal, SlotStatus.HELD), else_=SlotStatus.BOOKED)),
+        )
         .outerjoin(Trainer, Trainer.id == func.coalesce(CourseSession.taught_by, ScheduleSlot.trainer_id))
         .where(owned_by(CourseSession.operator_id, visible_to))
     )

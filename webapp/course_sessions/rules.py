@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from uuid import UUID
 
-from webapp.bookings.rules import BookingStatus, CourseSessionStatus
+from webapp.bookings.replanning import plan_pause, planned_move
+from webapp.bookings.rules import (
+    HORIZON,
+    TAUGHT,
+    BookingStatus,
+    CourseRequest,
+    CourseSessionStatus,
+    PlannedSession,
+    SessionMode,
+)
 from webapp.core import moves
+from webapp.core.clock import today_in
 from webapp.core.errors import Conflict, Invalid, RuleBroken
 
 _S = CourseSessionStatus
+_TIME = "timeslot"
 
 MOVES: dict[CourseSessionStatus, frozenset[CourseSessionStatus]] = {
     _S.SCHEDULED: frozenset({_S.COMPLETED, _S.MISSED, _S.CANCELLED, _S.RESCHEDULED}),
@@ -48,6 +59,63 @@ def moved(is_: CourseSessionStatus, to: CourseSessionStatus) -> CourseSessionSta
     return moves.moved(
         MOVES, is_, to, code="session-move", sentence="This session is %(is_)s and cannot become %(to)s."
     )
+
+
+def replanned(
+    session: PlannedSession,
+    status: CourseSessionStatus,
+    to_date: date,
+    to_time: time,
+    *,
+    others: Iterable[PlannedSession],
+    time_zone: str,
+    now: datetime,
+) -> PlannedSession:
+    """The successor of a session that is moved, or made up for, to a local date and time (rules B4, B7, B10 and S1).
+
+    ``others`` are the booking's sessions still scheduled. Raises ``Invalid``: ``move-far`` for field ``to_date``; for
+    ``timeslot`` ``move-online`` (online the time slot stays), ``move-past``, ``move-same``, ``move-overlap``,
+    ``timeslot-minutes`` and ``crosses-midnight``.
+    """
+    moved(status, _S.RESCHEDULED)
+    today = today_in(time_zone, now)
+    if to_date > today + HORIZON:
+        raise Invalid("move-far", "This date lies too far ahead.", field="to_date")
+    if session.mode is SessionMode.ONLINE and to_time != session.timeslot:
+        raise Invalid(
+            "move-online", "Session %(number)s is online and keeps its time.", field=_TIME, number=session.number
+        )
+    to = planned_move(session, max(to_date, today), to_time, time_zone)
+    if to_date < today or to.starts_at <= now:
+        raise Invalid("move-past", "A session must start later than now.", field=_TIME)
+    if status is _S.SCHEDULED and to.period == session.period:
+        raise Invalid("move-same", "The session is at that time already.", field=_TIME)
+    if any(to.period.overlaps(other.period) for other in others):
+        raise Invalid(
+            "move-overlap", "Session %(number)s would overlap another one.", field=_TIME, number=session.number
+        )
+    return to
+
+
+def paused(
+    sessions: Iterable[PlannedSession], from_date: date, to_date: date, request: CourseRequest, *, now: datetime
+) -> tuple[tuple[PlannedSession, PlannedSession], ...]:
+    """The sessions that a pause moves, each as it is and as it will be (rule B8), out of those not begun.
+
+    Raises ``Invalid`` for field ``to_date``: ``pause-order``, ``pause-past``, ``pause-far``; and ``Conflict``
+    ``pause-nothing`` when no session would move.
+    """
+    today = today_in(request.time_zone, now)
+    if from_date <= to_date < today:
+        raise Invalid("pause-past", "The pause must not be over already.", field="to_date")
+    if to_date > today + HORIZON:
+        raise Invalid("pause-far", "This date lies too far ahead.", field="to_date")
+    ordered = sorted(sessions, key=lambda session: session.starts_at)
+    pairs = zip(ordered, plan_pause(ordered, from_date, to_date, request), strict=True)
+    changed = tuple((is_, will_be) for is_, will_be in pairs if is_ != will_be)
+    if not changed:
+        raise Conflict("pause-nothing", "No session lies in this pause or after it.")
+    return changed
 
 
 def can_complete(session: SessionFacts, now: datetime) -> bool:
@@ -101,7 +169,7 @@ def booking_status_after(is_: BookingStatus, sessions: Iterable[SessionFacts], *
     """The booking's status once ``sessions`` are as they are: ``in_progress`` from the first completed one,
     ``completed`` with the last (rules S1 and C1). A booking that is not being taught keeps its status.
     """
-    if is_ not in (BookingStatus.ASSIGNED, BookingStatus.IN_PROGRESS):
+    if is_ not in TAUGHT:
         return is_
     sessions = tuple(sessions)
     if booking_done(sessions, total_sessions=total_sessions):

@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
-from webapp.bookings.rules import BookingStatus, CourseSessionStatus
+from webapp.bookings.rules import TAUGHT, BookingStatus, CourseSessionStatus
 from webapp.bookings.service import booking_to_change, move_booking
 from webapp.core.actor import Actor
-from webapp.core.errors import Conflict, NotFound
+from webapp.core.errors import Conflict
 from webapp.course_sessions.models import Attendance
+from webapp.course_sessions.queries import booking_of
 from webapp.course_sessions.rules import (
     AttendanceMark,
     SessionFacts,
@@ -27,9 +28,9 @@ from webapp.course_sessions.rules import (
     check_marks,
     moved,
 )
-from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.schedule.models import ScheduleSlot
+from webapp.schedule.rules import SlotStatus
 
 
 class Outcome(StrEnum):
@@ -61,11 +62,7 @@ def mark(
     Completing twice changes nothing but the marks, which may be corrected. Raises ``NotFound``; ``Conflict``
     ``session-not-started``, ``session-move``, ``booking-not-taught``; ``Invalid`` ``marks-incomplete``.
     """
-    booking_id = work.db.scalar(
-        select(CourseSession.booking_id).where(CourseSession.id == session_id, owned_by(CourseSession.operator_id, by))
-    )
-    if booking_id is None:
-        raise NotFound()
+    booking_id = booking_of(work.db, session_id, visible_to=by)
     booking = booking_to_change(work.db, booking_id, by=by)
     # The booking's lock covers its sessions: every verb that changes one takes it first.
     session = work.db.get_one(CourseSession, session_id, populate_existing=True)
@@ -76,7 +73,7 @@ def mark(
         _complete(work, booking, session, marks, by=by, now=now)
     if session.status is before:
         return booking.status
-    if booking.status not in (BookingStatus.ASSIGNED, BookingStatus.IN_PROGRESS):
+    if booking.status not in TAUGHT:
         raise Conflict("booking-not-taught", "Sessions are marked once the trainer is approved.")
     audit.record(
         work,
@@ -126,7 +123,10 @@ def _complete(
         session.status = CourseSessionStatus.COMPLETED
         session.completed_at = now
         session.taught_by = work.db.scalar(
-            select(ScheduleSlot.trainer_id).where(ScheduleSlot.course_session_id == session.id)
+            # A substitute may be proposed beside the trainer who has the session; whoever was booked taught it.
+            select(ScheduleSlot.trainer_id).where(
+                ScheduleSlot.course_session_id == session.id, ScheduleSlot.status == SlotStatus.BOOKED
+            )
         )
     _record_marks(work, session, marks, by=by, now=now)
 

@@ -27,7 +27,8 @@ class ScheduleSlot(Base):
         owned_key("assignment_id", "assignments"),
         ExcludeConstraint(("trainer_id", "="), ("period", "&&"), name=NO_OVERLAP, using="gist"),
         UniqueConstraint("trainer_id", "date", "timeslot", name=SAME_START),
-        UniqueConstraint("course_session_id"),
+        # The trainer a session has, and one who is proposed instead (rule A7).
+        UniqueConstraint("course_session_id", "status"),
         CheckConstraint("(place_lat IS NULL) = (place_lng IS NULL)", name="place_whole"),
         CheckConstraint("place_lat BETWEEN -90 AND 90 AND place_lng BETWEEN -180 AND 180", name="place"),
         CheckConstraint("buffer_minutes BETWEEN 0 AND 240", name="buffer"),

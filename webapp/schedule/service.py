@@ -8,10 +8,24 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, literal, select, text, true, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Uuid,
+    any_,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, Range
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Session
@@ -149,19 +163,25 @@ def take(
     return len(taken) == len(slots)
 
 
-def slots_of(db: Session, session_ids: Collection[UUID]) -> list[ReleasedSlot]:
-    """The slots of some sessions as they are, by time; nothing is released by looking."""
-    found = select(*_OF_SLOT).where(ScheduleSlot.course_session_id.in_(session_ids)).order_by(ScheduleSlot.period)
-    return [ReleasedSlot(*row) for row in db.execute(found)]
-
-
 def release_sessions(
-    work: Work, booking_id: UUID, session_ids: Collection[UUID], *, operator_id: UUID, by: Actor, now: datetime
+    work: Work,
+    booking_id: UUID,
+    session_ids: Collection[UUID],
+    *,
+    operator_id: UUID,
+    by: Actor,
+    now: datetime,
+    booked_only: bool = False,
 ) -> list[ReleasedSlot]:
-    """Delete the slots of some sessions of one booking, whose trainers are locked; the audit keeps them."""
+    """Delete the slots of some sessions of one booking, whose trainers are locked; the audit keeps them.
+
+    With ``booked_only`` those held by a proposal stay.
+    """
     gone = delete(ScheduleSlot).where(
         ScheduleSlot.booking_id == booking_id, ScheduleSlot.course_session_id.in_(session_ids)
     )
+    if booked_only:
+        gone = gone.where(ScheduleSlot.status == SlotStatus.BOOKED)
     released = [ReleasedSlot(*row) for row in work.db.execute(gone.returning(*_OF_SLOT))]
     _tell(work, booking_id, released, operator_id=operator_id, by=by, now=now)
     return released
@@ -176,17 +196,26 @@ def book(work: Work, assignment_id: UUID) -> int:
 
 
 def release(
-    work: Work, booking_id: UUID, *, operator_id: UUID, by: Actor, now: datetime, future_only: bool = False
+    work: Work,
+    booking_id: UUID,
+    *,
+    operator_id: UUID,
+    by: Actor,
+    now: datetime,
+    assignment_id: UUID | None = None,
+    future_only: bool = False,
 ) -> int:
-    """Delete a booking's slots (from ``now`` on, with ``future_only``); the audit keeps them. Returns how many.
+    """Delete a booking's slots; the audit keeps them. Returns how many.
 
-    Takes the lock of the trainers whose slots go, in id order: callers end a booking without looking at its trainers.
+    With an ``assignment_id`` only its slots; with ``future_only`` booked ones that have begun stay: somebody taught
+    them. Takes the lock of the trainers whose slots go, in id order: callers end a booking without looking at them.
     """
-    theirs = select(ScheduleSlot.trainer_id).where(ScheduleSlot.booking_id == booking_id)
-    lock_trainers(work.db, work.db.scalars(theirs.distinct()).all())
-    conditions: list[Any] = [ScheduleSlot.booking_id == booking_id]
+    conditions: list[ColumnElement[bool]] = [ScheduleSlot.booking_id == booking_id]
+    if assignment_id is not None:
+        conditions.append(ScheduleSlot.assignment_id == assignment_id)
+    lock_trainers(work.db, work.db.scalars(select(ScheduleSlot.trainer_id).where(*conditions).distinct()).all())
     if future_only:
-        conditions.append(func.lower(ScheduleSlot.period) > now)
+        conditions.append(or_(ScheduleSlot.status == SlotStatus.HELD, func.lower(ScheduleSlot.period) > now))
     gone = work.db.execute(delete(ScheduleSlot).where(*conditions).returning(*_OF_SLOT))
     released = [ReleasedSlot(*row) for row in gone]
     _tell(work, booking_id, released, operator_id=operator_id, by=by, now=now)

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import exists, func, not_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, exists, func, not_, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from webapp.bookings.models import Booking, CourseSession
 from webapp.core.actor import Actor
@@ -43,6 +43,9 @@ class UncoveredSession:
     trainer_id: UUID
     trainer: str
     reason: CoverReason
+    proposed_id: UUID | None = None
+    """The open proposal of somebody else for it, and whom it proposes: until it is approved nobody will come."""
+    proposed: str | None = None
 
 
 def needs_cover(
@@ -52,6 +55,7 @@ def needs_cover(
     away = exists().where(
         TimeOff.trainer_id == ScheduleSlot.trainer_id, TimeOff.period.bool_op("&&")(ScheduleSlot.period)
     )
+    held, other = aliased(ScheduleSlot), aliased(Trainer)
     found = (
         select(
             CourseSession.id,
@@ -66,6 +70,8 @@ def needs_cover(
             Trainer.id,
             Trainer.name,
             Trainer.active,
+            held.assignment_id,
+            other.name,
             func.count().over(),
         )
         .join(ScheduleSlot, ScheduleSlot.course_session_id == CourseSession.id)
@@ -73,6 +79,8 @@ def needs_cover(
         .join(Course, Course.id == Booking.course_id)
         .join(Zone, Zone.id == Booking.zone_id)
         .join(Trainer, Trainer.id == ScheduleSlot.trainer_id)
+        .outerjoin(held, and_(held.course_session_id == CourseSession.id, held.status == SlotStatus.HELD))
+        .outerjoin(other, other.id == held.trainer_id)
         .where(
             ScheduleSlot.status == SlotStatus.BOOKED,
             CourseSession.starts_at >= now,
@@ -98,7 +106,9 @@ def needs_cover(
             trainer_id=row[9],
             trainer=row[10],
             reason=CoverReason.OFF if row[11] else CoverReason.INACTIVE,
+            proposed_id=row[12],
+            proposed=row[13],
         )
         for row in rows
     ]
-    return sessions, rows[0][12] if rows else 0
+    return sessions, rows[0][14] if rows else 0

@@ -30,6 +30,11 @@ class NeededSession:
     planned: PlannedSession
     status: CourseSessionStatus = CourseSessionStatus.SCHEDULED
 
+    @property
+    def starts_at(self) -> datetime:
+        """The instant it begins."""
+        return self.planned.starts_at
+
 
 @dataclass(frozen=True, slots=True)
 class BookingNeed:

@@ -131,7 +131,7 @@ def close_short(booking_id: UUID) -> ResponseReturnValue:
         return _show(booking_id, close=form, status=422)
 
     def task(work: Work) -> None:
-        bookings.close_short(
+        assignments.close_booking(
             work,
             booking_id,
             version=form.version_seen,
