@@ -8,31 +8,22 @@ Locks are taken in this order: booking, assignments, trainers by id.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from webapp.assignments.conflicts import conflicts
 from webapp.assignments.deciding import end_assignments, lock_assignments
+from webapp.assignments.facts import TrainerFacts
 from webapp.assignments.limits import Limits
-from webapp.assignments.models import Assignment
 from webapp.assignments.queries.candidates import candidates, weigh
-from webapp.assignments.queries.covering import (
-    OwnTrainer,
-    SlotsNow,
-    must_be_taught,
-    must_lie_ahead,
-    own_trainer,
-    slots_now,
-)
-from webapp.assignments.queries.needs import BookingNeed, NeededSession, booking_need, session_need
-from webapp.assignments.refusals import not_eligible, taken
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus, TrainerFacts, Verdict, assess
+from webapp.assignments.queries.covering import must_be_taught, must_lie_ahead, own_trainer, slots_now
+from webapp.assignments.queries.needs import NeededSession, booking_need, session_need
+from webapp.assignments.rules import AssignmentStatus, Verdict, assess
 from webapp.audit import service as audit
 from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.replanning import remaining
@@ -43,10 +34,10 @@ from webapp.core.errors import Conflict, Invalid
 from webapp.core.ids import new_id
 from webapp.course_sessions.queries import booking_of, request_of
 from webapp.course_sessions.rules import moved, paused, replanned
+from webapp.course_sessions.successors import Course, Successor, locked_substitutes, reschedule
 from webapp.db.work import Work
 from webapp.schedule import service as schedule
 from webapp.schedule.rules import SlotStatus
-from webapp.schedule.service import SlotToTake
 
 _RASTER = [time(*divmod(minute, 60)) for minute in range(0, 24 * 60 - 20, 20)]
 """The times of day that are looked at for a session: every twenty minutes, as long as it ends by midnight."""
@@ -80,27 +71,6 @@ class PauseAnswer:
     after: tuple[PlannedSession, ...]
     trainer: Verdict
     resume_on: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Course:
-    """A booking under way: its sessions still scheduled, its own trainer, and who is taken for what."""
-
-    booking: BookingNeed
-    own: OwnTrainer
-    slots: SlotsNow
-
-    def with_sessions(self, sessions: Sequence[PlannedSession]) -> BookingNeed:
-        """The booking in need of a trainer at these times."""
-        return self.booking.at([NeededSession(new_id(), session) for session in sessions])
-
-
-@dataclass(frozen=True, slots=True)
-class _Successor:
-    """A session and the one that takes its place."""
-
-    of: NeededSession
-    is_: NeededSession
 
 
 def move_answer(
@@ -144,7 +114,7 @@ def move_session(
     """
     booking = _locked(work.db, session_id, version=version, by=by)
     course, change = _move(work.db, session_id, to_date, to_time, visible_to=by, now=now, limits=limits)
-    _reschedule(work, booking, course, [change], by=by, now=now, limits=limits)
+    reschedule(work, booking, course, [change], by=by, now=now, limits=limits)
     return change.is_.id
 
 
@@ -163,7 +133,7 @@ def cancel_session(work: Work, session_id: UUID, *, version: int, reason: str, b
     slots = slots_now(work.db, booking.id)
     going = slots.without({session_id})
     withdrawn = lock_assignments(work.db, [id_ for id_, slot in going.items() if slot.status is SlotStatus.HELD])
-    replaced = _replaced(work.db, slots, {session_id})
+    replaced = locked_substitutes(work.db, slots, {session_id})
     schedule.lock_trainers(work.db, {slot.trainer_id for slot in slots.slots if slot.session_id == session_id})
     end_assignments(work, withdrawn, AssignmentStatus.WITHDRAWN, by=by, now=now, reason=reason)
     end_assignments(work, replaced, AssignmentStatus.REPLACED, by=by, now=now, reason=reason)
@@ -231,8 +201,8 @@ def pause(
     booking = booking_to_change(work.db, booking_id, by=by, version=version)
     course = _course(work.db, booking_id, visible_to=by, limits=limits)
     (wished,) = _pauses(work.db, course, from_date, to_date, visible_to=by, now=now)
-    changes = [_Successor(session, NeededSession(new_id(), after)) for session, after in wished]
-    _reschedule(work, booking, course, changes, by=by, now=now, limits=limits)
+    changes = [Successor(session, NeededSession(new_id(), after)) for session, after in wished]
+    reschedule(work, booking, course, changes, by=by, now=now, limits=limits)
     audit.record(
         work,
         "booking.paused",
@@ -253,7 +223,7 @@ def _locked(db: Session, session_id: UUID, *, version: int, by: Actor) -> Bookin
 
 def _move(
     db: Session, session_id: UUID, to_date: date, to_time: time, *, visible_to: Actor, now: datetime, limits: Limits
-) -> tuple[_Course, _Successor]:
+) -> tuple[Course, Successor]:
     """A session that may be moved, its booking, and the successor it would have."""
     booking, session = session_need(db, session_id, visible_to=visible_to, travel=limits.travel)
     must_be_taught(booking.status)
@@ -270,14 +240,14 @@ def _move(
         time_zone=booking.need.time_zone,
         now=now,
     )
-    course = _Course(booking, own_trainer(db, booking.id), slots)
-    return course, _Successor(session, NeededSession(new_id(), to))
+    course = Course(booking, own_trainer(db, booking.id), slots)
+    return course, Successor(session, NeededSession(new_id(), to))
 
 
-def _course(db: Session, booking_id: UUID, *, visible_to: Actor, limits: Limits) -> _Course:
+def _course(db: Session, booking_id: UUID, *, visible_to: Actor, limits: Limits) -> Course:
     booking = booking_need(db, booking_id, visible_to=visible_to, travel=limits.travel)
     must_be_taught(booking.status)
-    return _Course(booking, own_trainer(db, booking_id), slots_now(db, booking_id))
+    return Course(booking, own_trainer(db, booking_id), slots_now(db, booking_id))
 
 
 _Moves = list[tuple[NeededSession, PlannedSession]]
@@ -285,7 +255,7 @@ _Moves = list[tuple[NeededSession, PlannedSession]]
 
 
 def _pauses(
-    db: Session, course: _Course, from_date: date, to_date: date, *, visible_to: Actor, now: datetime, later: int = 0
+    db: Session, course: Course, from_date: date, to_date: date, *, visible_to: Actor, now: datetime, later: int = 0
 ) -> list[_Moves]:
     """What a pause would move, and what the pauses would that last one day longer each, as far as there are any."""
     request = request_of(db, course.booking.id, visible_to=visible_to)
@@ -303,7 +273,7 @@ def _pauses(
     return found
 
 
-def _facts(db: Session, course: _Course, sessions: Sequence[PlannedSession], limits: Limits) -> TrainerFacts:
+def _facts(db: Session, course: Course, sessions: Sequence[PlannedSession], limits: Limits) -> TrainerFacts:
     """What the scorer has to know of the booking's own trainer on the days of these sessions."""
     booking, own = course.with_sessions(sessions), course.own.trainer_id
     return weigh(db, booking.need, booking.family, max_courses=limits.max_courses, only=own).facts[own]
@@ -315,7 +285,7 @@ def _raster(session: PlannedSession, time_zone: str, slots: Sequence[time]) -> l
     return [wanted for wanted in at if not wanted.shifted and not crosses_midnight(wanted, time_zone)]
 
 
-def _free_times(course: _Course, change: _Successor, facts: TrainerFacts, now: datetime) -> tuple[time, ...]:
+def _free_times(course: Course, change: Successor, facts: TrainerFacts, now: datetime) -> tuple[time, ...]:
     """The times of the day of a move that would do; online the time slot stays (rule B7)."""
     to, zone = change.is_.planned, course.booking.need.time_zone
     slots = _RASTER if to.mode is SessionMode.OFFLINE else [to.timeslot]
@@ -334,108 +304,3 @@ def _free_times(course: _Course, change: _Successor, facts: TrainerFacts, now: d
                 and not any(session.period.overlaps(other) for other in others)
             )
     return tuple(sorted(free))
-
-
-def _reschedule(
-    work: Work,
-    booking: Booking,
-    course: _Course,
-    changes: Sequence[_Successor],
-    *,
-    by: Actor,
-    now: datetime,
-    limits: Limits,
-) -> None:
-    """Give sessions of a locked booking their successors, and the successors to the booking's own trainer."""
-    own, need = course.own, course.booking.at([change.is_ for change in changes])
-    ahead = {change.of.id for change in changes if change.of.starts_at > now}
-    replaced = _replaced(work.db, course.slots, ahead)
-    schedule.lock_trainers(work.db, {own.trainer_id, *course.slots.trainers_of(ahead)})
-    (verdict,) = candidates(work.db, need.need, need.family, max_courses=limits.max_courses, only=own.trainer_id)
-    if not verdict.eligible:
-        raise not_eligible(verdict)
-    end_assignments(work, replaced, AssignmentStatus.REPLACED, by=by, now=now)
-    schedule.release_sessions(work, booking.id, ahead, operator_id=booking.operator_id, by=by, now=now)
-    _store(work, booking, changes, own, by=by, now=now)
-    took = schedule.take(
-        work,
-        [_slot(need, change.is_) for change in changes],
-        operator_id=booking.operator_id,
-        trainer_id=own.trainer_id,
-        booking_id=booking.id,
-        assignment_id=own.assignment_id,
-        status=SlotStatus.BOOKED,
-    )
-    if not took:
-        raise taken(verdict)
-    booking.version += 1
-
-
-def _replaced(db: Session, slots: SlotsNow, session_ids: Collection[UUID]) -> list[Assignment]:
-    """The substitutes, locked, who would have no session left without these."""
-    going = slots.without(session_ids).items()
-    return lock_assignments(
-        db,
-        [id_ for id_, slot in going if slot.kind is AssignmentKind.SUBSTITUTE and slot.status is SlotStatus.BOOKED],
-    )
-
-
-def _slot(booking: BookingNeed, session: NeededSession) -> SlotToTake:
-    need, at = booking.need, session.planned
-    place = need.place if at.mode is SessionMode.OFFLINE else None
-    return SlotToTake(session.id, at.period, at.date, at.timeslot, place, need.buffer_minutes)
-
-
-def _store(
-    work: Work, booking: Booking, changes: Sequence[_Successor], own: OwnTrainer, *, by: Actor, now: datetime
-) -> None:
-    """Write the successors and point to them, with an audit entry for each."""
-    # First those that go: a number has one session that counts.
-    work.db.execute(
-        update(CourseSession),
-        [
-            {"id": change.of.id, "status": CourseSessionStatus.RESCHEDULED, "successor_id": change.is_.id}
-            for change in changes
-        ],
-    )
-    work.db.execute(
-        insert(CourseSession),
-        [
-            {
-                "id": change.is_.id,
-                "operator_id": booking.operator_id,
-                "booking_id": booking.id,
-                "number": change.is_.planned.number,
-                "date": change.is_.planned.date,
-                "timeslot": change.is_.planned.timeslot,
-                "time_zone": booking.time_zone,
-                "starts_at": change.is_.planned.starts_at,
-                "ends_at": change.is_.planned.ends_at,
-                "mode": change.is_.planned.mode,
-                "shifted": change.is_.planned.shifted,
-                "status": change.is_.status,
-            }
-            for change in changes
-        ],
-    )
-    for change in changes:
-        was, to = change.of, change.is_
-        audit.record(
-            work,
-            "session.rescheduled",
-            "course_session",
-            was.id,
-            operator_id=booking.operator_id,
-            by=by,
-            at=now,
-            before={"status": was.status, "date": was.planned.date, "timeslot": was.planned.timeslot},
-            after={
-                "status": moved(was.status, CourseSessionStatus.RESCHEDULED),
-                "date": to.planned.date,
-                "timeslot": to.planned.timeslot,
-                "successor_id": to.id,
-                "booking_id": booking.id,
-                "number": to.planned.number,
-                "trainer_id": own.trainer_id,
-            },
-        )

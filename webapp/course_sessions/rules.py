@@ -85,8 +85,9 @@ def replanned(
         raise Invalid(
             "move-online", "Session %(number)s is online and keeps its time.", field=_TIME, number=session.number
         )
-    to = planned_move(session, max(to_date, today), to_time, time_zone)
-    if to_date < today or to.starts_at <= now:
+    # A date long past is no date to work with: nothing is planned for it, not even to be refused.
+    to = planned_move(session, to_date, to_time, time_zone) if to_date >= today else None
+    if to is None or to.starts_at <= now:
         raise Invalid("move-past", "A session must start later than now.", field=_TIME)
     if status is _S.SCHEDULED and to.period == session.period:
         raise Invalid("move-same", "The session is at that time already.", field=_TIME)
@@ -114,7 +115,7 @@ def paused(
     pairs = zip(ordered, plan_pause(ordered, from_date, to_date, request), strict=True)
     changed = tuple((is_, will_be) for is_, will_be in pairs if is_ != will_be)
     if not changed:
-        raise Conflict("pause-nothing", "No session lies in this pause or after it.")
+        raise Conflict("pause-nothing", "This pause would move no session.")
     return changed
 
 
