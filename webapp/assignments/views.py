@@ -38,6 +38,7 @@ from webapp.web.words import _
 bp = Blueprint("assignments", __name__, url_prefix="/approvals")
 bp.add_app_template_global(wording.reason_words, "reason_words")
 bp.add_app_template_global(wording.preference_words, "preference_words")
+bp.add_app_template_global(wording.kind_words, "kind_words")
 bp.add_app_template_global(wording.cell_mark, "cell_mark")
 bp.add_app_template_global(wording.cell_words, "cell_words")
 bp.add_app_template_global(wording.fix_words, "fix_words")
@@ -154,7 +155,9 @@ def approve(assignment_id: UUID) -> ResponseReturnValue:
     def task(work: Work, version: int, actor: Actor) -> None:
         service.approve(work, assignment_id, version=version, by=actor, now=clock.now(), limits=limits)
 
-    return _decide(assignment_id, DecisionForm(), task, _("Approved: %(trainer)s teaches %(reference)s."))
+    done = _("Approved: %(trainer)s teaches %(reference)s.")
+    taken_over = _("Approved: %(trainer)s teaches these sessions of %(reference)s.")
+    return _decide(assignment_id, DecisionForm(), task, done, taken_over)
 
 
 @bp.post("/<uuid:assignment_id>/reject")
@@ -167,7 +170,9 @@ def reject(assignment_id: UUID) -> ResponseReturnValue:
         reason = form.reason.data or ""
         service.reject(work, assignment_id, version=version, reason=reason, by=actor, now=clock.now())
 
-    return _decide(assignment_id, form, task, _("Rejected: %(reference)s is back on the waitlist."))
+    done = _("Rejected: %(reference)s is back on the waitlist.")
+    kept = _("Rejected: %(reference)s keeps the trainer it has.")
+    return _decide(assignment_id, form, task, done, kept)
 
 
 @bp.post("/<uuid:assignment_id>/withdraw")
@@ -178,9 +183,9 @@ def withdraw(assignment_id: UUID) -> ResponseReturnValue:
     def task(work: Work, version: int, actor: Actor) -> None:
         service.withdraw(work, assignment_id, version=version, by=actor, now=clock.now())
 
-    return _decide(
-        assignment_id, DecisionForm(), task, _("Withdrawn: %(reference)s is back on the waitlist."), to_booking=True
-    )
+    done = _("Withdrawn: %(reference)s is back on the waitlist.")
+    kept = _("Withdrawn: %(reference)s keeps the trainer it has.")
+    return _decide(assignment_id, DecisionForm(), task, done, kept, to_booking=True)
 
 
 def _decide(
@@ -188,10 +193,14 @@ def _decide(
     form: DecisionForm,
     task: Callable[[Work, int, Actor], None],
     done: str,
+    done_to_change: str,
     *,
     to_booking: bool = False,
 ) -> ResponseReturnValue:
-    """Check the form, run the verb, and go on; a refusal shows the proposal as it is now, with what happened."""
+    """Check the form, run the verb, and go on; a refusal shows the proposal as it is now, with what happened.
+
+    ``done`` is said of a whole course, ``done_to_change`` where the booking has a trainer already.
+    """
     actor = current_actor()
     if not form.validate_on_submit():
         return _render(assignment_id, form, status=422)
@@ -205,7 +214,8 @@ def _decide(
     with read_only() as db:
         decided = pages.proposal(db, assignment_id, visible_to=actor)
         next_id = None if to_booking else pages.next_open(db, after=assignment_id, visible_to=actor)
-    flash(done % {"trainer": decided.row.trainer, "reference": decided.row.reference})
+    sentence = done_to_change if decided.row.is_change else done
+    flash(sentence % {"trainer": decided.row.trainer, "reference": decided.row.reference})
     if to_booking:
         return redirect_after(url_for("desk.booking", booking_id=decided.row.booking_id))
     return redirect_after(url_for(".show", assignment_id=next_id) if next_id else url_for(".index"))
@@ -226,10 +236,12 @@ def _render(
 
 
 def _grid(db: Session, found: pages.Proposal) -> Grid | None:
-    """The proposed trainer and the others, session by session; the slots held for this very booking count as free."""
+    """The proposed trainer and the others, session by session; the slots of this very booking count as free."""
     limits = Limits.from_settings(current_app.extensions["settings"])
     try:
         booking = booking_need(db, found.row.booking_id, travel=limits.travel)
+        if found.row.is_change:
+            booking = booking.only([session.id for session in found.sessions])
     except Conflict:
         return None  # no session is left to teach
     looked = weigh(db, booking.need, booking.family, max_courses=limits.max_courses)
