@@ -26,7 +26,7 @@ from webapp.core.errors import DomainError, Invalid
 from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.courses.queries import CourseRow
-from webapp.desk.forms.fields import AUTOMATIC, HiddenUuidField, UuidsField, trainer_id, version_of
+from webapp.desk.forms.fields import AUTOMATIC, HiddenUuidField, UuidsField, fill, trainer_id, version_of
 from webapp.desk.forms.fixes import MovesField, read_fix, shifted
 from webapp.desk.places import by_state, cities, find_town
 from webapp.desk.rules import Wish
@@ -132,9 +132,9 @@ class BookingForm(BaseForm):
         elif change.to_time is not None:
             if self.timeslot.data is not None:
                 self.moves.data = shifted(self.moves.data or (), self.timeslot.data, change.to_time)
-            _fill(self.timeslot, change.to_time)
+            fill(self.timeslot, change.to_time)
         elif change.on is not None:
-            _fill(self.start_date, change.on)
+            fill(self.start_date, change.on)
 
     # What the family is
 
@@ -348,12 +348,6 @@ class BookingForm(BaseForm):
         if isinstance(error, Invalid) and name != error.field:
             error = Invalid(error.code, error.message, field=name, **error.params)
         super().refuse(error)
-
-
-def _fill(field: Any, value: Any) -> None:
-    """Write a value into a field, over what was typed."""
-    field.raw_data = [field.show(value)]
-    field.process_formdata(field.raw_data)
 
 
 def _wrong(field: Any) -> list[str]:
