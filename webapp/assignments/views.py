@@ -22,7 +22,7 @@ from webapp.assignments.queries.candidates import weigh
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.queries.rivals import Rival, rivals
 from webapp.assignments.rules import AssignmentStatus
-from webapp.bookings.words import class_type_word, delivery_mode_word, gender_word, language_name
+from webapp.bookings.words import class_type_word, delivery_mode_word, wish_words
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Invalid
@@ -105,8 +105,8 @@ class ProposalPage:
     @property
     def wishes(self) -> str:
         """What the family wishes for, in words; empty when it wishes for nothing."""
-        found = (language_name(self.proposal.prefers_language), str(gender_word(self.proposal.prefers_gender)))
-        return ", ".join(wish for wish in found if wish)
+        wished = self.proposal
+        return wish_words(wished.prefers_language, wished.prefers_gender, wished.prefers_taught_before)
 
     @property
     def may_withdraw(self) -> bool:

@@ -56,6 +56,7 @@ class Wish:
     student_ids: tuple[UUID, ...] = ()
     prefers_language: str | None = None
     prefers_gender: str | None = None
+    prefers_taught_before: bool = False
     moves: tuple[tuple[int, time], ...] = ()
     """Sessions, by number, taught at another time of their day."""
     owner_id: UUID | None = None

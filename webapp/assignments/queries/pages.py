@@ -77,6 +77,7 @@ class Proposal:
     address: str
     prefers_language: str | None
     prefers_gender: str | None
+    prefers_taught_before: bool
     decided_by_name: str | None
     decided_at: datetime | None
     reason: str | None
@@ -119,6 +120,7 @@ def proposal(db: Session, assignment_id: UUID, *, visible_to: Actor) -> Proposal
             Booking.address,
             Booking.prefers_language,
             Booking.prefers_gender,
+            Booking.prefers_taught_before,
             Assignment.decided_by_name,
             Assignment.decided_at,
             Assignment.reason,

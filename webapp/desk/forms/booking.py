@@ -99,6 +99,7 @@ class BookingForm(BaseForm):
     """Single sessions at another time of their day; drawn in the panel, where each can be given up."""
     prefers_language = ChoiceSelectField(_l("Trainer speaks"), coerce=Language)
     prefers_gender = ChoiceSelectField(_l("Trainer is"), coerce=Gender)
+    prefers_taught_before = BooleanField(_l("Rather a trainer who taught a student before"))
 
     trainer = StringField(_l("Trainer"))
     note = LongTextField(_l("Note"), max_length=2000)
@@ -260,6 +261,7 @@ class BookingForm(BaseForm):
             student_ids=self.known_students,
             prefers_language=self.prefers_language.data,
             prefers_gender=self.prefers_gender.data,
+            prefers_taught_before=self.prefers_taught_before.data,
             moves=self.moves.data or (),
             owner_id=self.family.operator_id if self.family else None,
             booking_id=booking_id,
@@ -283,6 +285,7 @@ class BookingForm(BaseForm):
             zone_id=self.zone_id.data,
             prefers_language=self.prefers_language.data,
             prefers_gender=self.prefers_gender.data,
+            prefers_taught_before=self.prefers_taught_before.data,
             enquiry_id=self.enquiry.data,
             moves=self.moves.data or (),
         )

@@ -86,6 +86,7 @@ class BookingDetail:
     place: Location
     prefers_language: str | None
     prefers_gender: str | None
+    prefers_taught_before: bool
     closed_reason: str | None
     retried: bool
     """While it waits, freed capacity retries it by itself (rule A6)."""
@@ -247,6 +248,7 @@ def booking_detail(db: Session, booking_id: UUID, *, visible_to: Actor) -> Booki
         place=Location(found.lat, found.lng),
         prefers_language=found.prefers_language,
         prefers_gender=found.prefers_gender,
+        prefers_taught_before=found.prefers_taught_before,
         closed_reason=found.closed_reason,
         retried=found.retried,
         created_at=found.created_at,
