@@ -136,6 +136,59 @@ def test_down_to_nothing_and_up_again(new_database: Callable[[], Servers]) -> No
         assert [told(connection, question) for question in (COLUMNS, CONSTRAINTS, INDEXES)] == before
 
 
+def test_going_back_before_changes_of_trainer_takes_back_those_that_are_only_proposed(
+    new_database: Callable[[], Servers],
+) -> None:
+    """The older schema holds one slot for each session: the one that is booked stays."""
+    url = new_database().owner_url
+    command.upgrade(alembic(url), "head")
+    with connected(url) as connection:
+        # The rows alone matter: what they point to is left out, as only a superuser's replica may.
+        booking, session, other, own, change = (uuid4() for _ in range(5))
+        for key in told(connection, "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'f'"):
+            connection.execute(text(f"ALTER TABLE {key[0]} DROP CONSTRAINT {key[1]}"))
+        for id_, kind, status in ((own, "course", "approved"), (change, "replacement", "proposed")):
+            connection.execute(
+                text(
+                    "INSERT INTO assignments (id, operator_id, booking_id, trainer_id, kind, status, automatic,"
+                    " proposed_by_name, proposed_at, expires_at, decided_at, explanation, version)"
+                    " VALUES (:id, :id, :booking, :id, :kind, :status, false, 'x', now(), now(),"
+                    " CAST(:decided AS timestamptz), '[]', 1)"
+                ),
+                {
+                    "id": id_,
+                    "booking": booking,
+                    "kind": kind,
+                    "status": status,
+                    "decided": "2027-01-01" if id_ == own else None,
+                },
+            )
+            for of in (session, other):
+                connection.execute(
+                    text(
+                        "INSERT INTO schedule_slots (id, operator_id, trainer_id, booking_id, course_session_id,"
+                        " assignment_id, status, period, date, timeslot, buffer_minutes)"
+                        " SELECT gen_random_uuid(), :id, :id, :booking, :session, :id, :slot,"
+                        " tstzrange(day + interval '9 h', day + interval '9 h 40 min'), day, '09:00', 0"
+                        " FROM (SELECT CAST(:day AS date) AS day) AS at"
+                    ),
+                    {
+                        "id": id_,
+                        "booking": booking,
+                        "session": of,
+                        "slot": "booked" if id_ == own else "held",
+                        "day": "2027-01-04" if of == session else "2027-01-05",
+                    },
+                )
+        connection.commit()
+    command.downgrade(alembic(url), "0002")
+    with connected(url) as connection:
+        slots = told(connection, "SELECT course_session_id, assignment_id, status FROM schedule_slots")
+        assert slots == {(session, own, "booked"), (other, own, "booked")}
+        left = told(connection, "SELECT id, status, decided_by_name FROM assignments")
+        assert {(row[0], row[1]) for row in left} == {(own, "approved"), (change, "withdrawn")}
+
+
 def test_every_row_has_an_owner() -> None:
     for table in metadata.sorted_tables:
         if table.name in NOT_OF_AN_OPERATOR:

@@ -25,9 +25,13 @@ DUPLICATE_STARTS = """
 SELECT count(*) FROM (
     SELECT FROM schedule_slots GROUP BY trainer_id, date, timeslot HAVING count(*) > 1
     UNION ALL
-    SELECT FROM schedule_slots GROUP BY course_session_id HAVING count(*) > 1
+    SELECT FROM schedule_slots GROUP BY course_session_id, status HAVING count(*) > 1
 ) AS twice
 """
+"""A trainer's two slots that begin together, and a session with more than one slot booked, or held."""
+
+_PRESENT = "(SELECT max(at) FROM audit_entries)"
+"""The last time anything happened: what begins later lies ahead."""
 
 TRAVEL_BREACHES = f"""
 SELECT count(*) FROM (
@@ -47,37 +51,64 @@ WHERE km > 0.001 AND gap < 60 * (buffer + km * {DETOUR} / {SPEED_KMH} * 60) - 1
 """
 """Pairs of sessions of one trainer on one day, at different places, without room for the way. A second is forgiven."""
 
-ORPHANS = """
+ORPHANS = f"""
 SELECT (SELECT count(*) FROM schedule_slots s LEFT JOIN assignments a ON a.id = s.assignment_id
         WHERE a.id IS NULL OR a.trainer_id <> s.trainer_id OR a.booking_id <> s.booking_id
            OR (s.status = 'held') <> (a.status = 'proposed')
-           OR (s.status = 'booked' AND a.status NOT IN ('approved', 'replaced')))
+           OR (s.status = 'booked' AND a.status <> 'approved'
+               AND (a.status <> 'replaced' OR lower(s.period) > {_PRESENT})))
      + (SELECT count(*) FROM schedule_slots s JOIN bookings b ON b.id = s.booking_id WHERE b.status = 'waitlisted')
      + (SELECT count(*) FROM schedule_slots s JOIN course_sessions c ON c.id = s.course_session_id
         WHERE c.booking_id <> s.booking_id OR c.starts_at <> lower(s.period) OR c.ends_at <> upper(s.period)
-           OR c.status IN ('cancelled', 'rescheduled'))
+           OR (c.status IN ('cancelled', 'rescheduled') AND lower(s.period) > {_PRESENT}))
+     + (SELECT count(*) FROM schedule_slots s JOIN bookings b ON b.id = s.booking_id
+        WHERE b.status IN ('completed', 'cancelled') AND lower(s.period) > {_PRESENT})
 """
-"""Slots without their assignment, of the wrong status, of a booking that waits, or not at their session's time."""
+"""Slots without their assignment, of the wrong status, of a booking that waits or is over, or not at their session's
+time; and of sessions ahead that are off, or under an assignment that was replaced."""
 
 MISSING_SLOTS = """
 SELECT count(*) FROM course_sessions c JOIN bookings b ON b.id = c.booking_id
-WHERE b.status IN ('pending_approval', 'assigned') AND c.status = 'scheduled'
-  AND NOT EXISTS (SELECT FROM schedule_slots s WHERE s.course_session_id = c.id
-                  AND s.status = CASE b.status WHEN 'assigned' THEN 'booked' ELSE 'held' END)
+WHERE b.status IN ('pending_approval', 'assigned', 'in_progress') AND c.status = 'scheduled'
+  AND (SELECT count(*) FROM schedule_slots s WHERE s.course_session_id = c.id
+       AND s.status = CASE b.status WHEN 'pending_approval' THEN 'held' ELSE 'booked' END) <> 1
 """
-"""Sessions of a proposed or assigned booking that nobody is taken for."""
+"""Sessions of a proposed or assigned booking that not exactly one trainer is taken for."""
 
 WRONG_STATES = """
-SELECT count(*) FROM (
-    SELECT b.id, b.status, count(a.id) FILTER (WHERE a.status = 'proposed') AS proposed,
-           count(a.id) FILTER (WHERE a.status = 'approved') AS approved
-    FROM bookings b LEFT JOIN assignments a ON a.booking_id = b.id AND a.kind <> 'substitute'
-    GROUP BY b.id
-) AS booking
-WHERE proposed <> (status = 'pending_approval')::int OR approved > 1
-   OR (status = 'waitlisted' AND approved > 0) OR (status = 'assigned' AND approved <> 1)
+SELECT (SELECT count(*) FROM (
+            SELECT b.id, b.status,
+                   count(a.id) FILTER (WHERE a.status = 'proposed' AND a.kind = 'course') AS proposed,
+                   count(a.id) FILTER (WHERE a.status = 'proposed' AND a.kind <> 'course') AS changes,
+                   count(a.id) FILTER (WHERE a.status = 'approved' AND a.kind <> 'substitute') AS approved,
+                   count(a.id) FILTER (WHERE a.status = 'approved' AND a.kind = 'substitute') AS substitutes
+            FROM bookings b LEFT JOIN assignments a ON a.booking_id = b.id
+            GROUP BY b.id
+        ) AS booking
+        WHERE proposed <> (status = 'pending_approval')::int OR approved > 1
+           OR (status IN ('waitlisted', 'pending_approval') AND approved + substitutes > 0)
+           OR (status IN ('assigned', 'in_progress') AND approved <> 1)
+           OR (status NOT IN ('assigned', 'in_progress') AND changes > 0))
+     + (SELECT count(*) FROM assignments a JOIN bookings b ON b.id = a.booking_id
+        WHERE (a.status = 'proposed'
+               OR (a.status = 'approved' AND a.kind = 'substitute' AND b.status IN ('assigned', 'in_progress')))
+          AND NOT EXISTS (SELECT FROM schedule_slots s WHERE s.assignment_id = a.id))
 """
-"""Bookings whose status does not follow from their assignments."""
+"""Bookings whose status does not follow from their assignments; proposals and substitutes without a session."""
+
+TORN_CHAINS = """
+SELECT (SELECT count(*) FROM course_sessions c LEFT JOIN course_sessions next ON next.id = c.successor_id
+        WHERE c.status = 'rescheduled'
+          AND (next.id IS NULL OR next.booking_id <> c.booking_id OR next.number <> c.number OR next.mode <> c.mode))
+     + (SELECT count(*) FROM (
+            SELECT FROM bookings b LEFT JOIN course_sessions c ON c.booking_id = b.id AND c.status <> 'rescheduled'
+            GROUP BY b.id HAVING count(c.id) <> b.total_sessions OR count(DISTINCT c.number) <> b.total_sessions
+        ) AS numbers)
+     + (SELECT count(*) FROM course_sessions a JOIN course_sessions b ON b.booking_id = a.booking_id AND a.id < b.id
+        WHERE a.status = 'scheduled' AND b.status = 'scheduled'
+          AND a.starts_at < b.ends_at AND b.starts_at < a.ends_at)
+"""
+"""Sessions whose successor is not theirs, numbers that end twice or never, sessions of one booking that overlap."""
 
 CAPACITY = """
 SELECT (SELECT count(*) FROM (
@@ -117,6 +148,7 @@ CHECKS = {
     "orphaned slots": ORPHANS,
     "missing slots": MISSING_SLOTS,
     "wrong states": WRONG_STATES,
+    "torn chains": TORN_CHAINS,
     "capacity breaches": CAPACITY,
     "audit gaps": AUDIT_GAPS,
 }

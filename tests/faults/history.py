@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any, TypeVar
 
-from webapp.core.errors import Conflict, Forbidden, NotFound
+from webapp.core.errors import Conflict, Forbidden, Invalid, NotFound
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class History:
         facts: dict[str, str] = {}
         try:
             answer = request()
-        except (Conflict, Forbidden, NotFound) as refusal:
+        except (Conflict, Forbidden, Invalid, NotFound) as refusal:
             outcome, code = "fail", refusal.code
         except Exception as error:
             outcome, code = "unknown", type(error).__name__

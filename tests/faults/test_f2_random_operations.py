@@ -1,4 +1,5 @@
-"""Everything at once: clients place, propose, approve, reject, withdraw, cancel and edit, jobs retry and expire.
+"""Everything at once: clients place, propose, approve, reject, withdraw, cancel and edit, jobs retry and expire;
+courses under way get other trainers, move, lose and make up for sessions, and pause, one by one and several in one go.
 
 Twenty trainers, families up to seven kilometres apart, start times around the two clock changes of New York, the hour
 that does not exist and the hour that exists twice among them. What each client is about to ask follows from the seed;
@@ -8,7 +9,7 @@ afterwards the database may hold nothing forbidden, everything that was answered
 from __future__ import annotations
 
 import time as clock_time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -39,11 +40,16 @@ from tests.faults.world import (
 )
 from tests.web.client import NOW
 from webapp.assignments import service, waitlist
+from webapp.assignments.replacing import propose_substitute, replace_trainer
 from webapp.assignments.service import Proposed
-from webapp.bookings.models import Booking
-from webapp.bookings.service import edit_booking, place_booking
+from webapp.bookings.models import Booking, CourseSession
+from webapp.bookings.rules import CourseSessionStatus
+from webapp.bookings.service import booking_to_change, edit_booking, place_booking
 from webapp.core.actor import SYSTEM, Actor
+from webapp.course_sessions.rescheduling import cancel_session, move_session, pause
 from webapp.db.work import Work
+from webapp.schedule.models import ScheduleSlot
+from webapp.schedule.service import lock_trainers
 
 pytestmark = pytest.mark.faults
 
@@ -66,8 +72,18 @@ OPERATION = {
     "edit": 10,
     "retry": 6,
     "expire": 2,
+    "replace": 8,
+    "substitute": 14,
+    "move": 12,
+    "cancel session": 6,
+    "make up": 6,
+    "pause": 6,
+    "holiday": 4,
 }
-DECISIONS = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn"}
+DECISIONS = {"approve": ("approved", "replaced"), "reject": ("rejected",), "withdraw": ("withdrawn",)}
+"""What a decision makes of a proposal, and what may become of it then."""
+WITHDRAWN_WITH = ("Moved away", "A wedding")
+"""Proposals that were withdrawn because their booking or their session was cancelled."""
 
 
 class Placed(NamedTuple):
@@ -81,7 +97,17 @@ class Open(NamedTuple):
     """A proposal somebody made."""
 
     assignment_id: UUID
+    booking_id: UUID
     by: Actor
+
+
+class Stored(NamedTuple):
+    """A session that counts, as somebody sees it."""
+
+    id: UUID
+    date: date
+    timeslot: time
+    status: CourseSessionStatus
 
 
 @dataclass
@@ -89,6 +115,8 @@ class Board:
     """What the clients know of each other's doings: enough to get in each other's way."""
 
     bookings: list[Placed] = field(default_factory=list)
+    taught: list[UUID] = field(default_factory=list)
+    """Bookings somebody approved a trainer for."""
     proposals: list[Open] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
@@ -161,8 +189,14 @@ class Client:
 
     def approve(self) -> None:
         """Approve somebody's proposal."""
-        self._decide("approve", lambda work, id_: service.approve(
-            work, id_, version=1, by=self.by, now=self.now(), limits=LIMITS))  # fmt: skip
+        if proposal := self._some(self.board.proposals):
+
+            def approved(work: Work) -> bool:
+                service.approve(work, proposal.assignment_id, version=1, by=self.by, now=self.now(), limits=LIMITS)
+                return True
+
+            if self._ask("approve", proposal.assignment_id, approved):
+                self.board.put(self.board.taught, proposal.booking_id)
 
     def reject(self) -> None:
         """Reject somebody's proposal."""
@@ -221,6 +255,135 @@ class Client:
             lambda ended: {"ended": ended},
         )
 
+    def replace(self) -> None:
+        """Another trainer for what remains of a course."""
+        if booking_id := self._some(self.board.taught):
+            version, whom, now = self._seen(booking_id), self.whom(), NOW + timedelta(minutes=self.rng.randrange(600))
+            made = self._ask(
+                "replace",
+                booking_id,
+                lambda work: replace_trainer(
+                    work, booking_id, trainer_id=whom, version=version, reason="Ill", by=self.by, now=now, limits=LIMITS
+                ),
+                _facts,
+            )
+            self._remember(made)
+
+    def substitute(self) -> None:
+        """Another trainer for up to three sessions."""
+        if booking_id := self._some(self.board.taught):
+            version, whom, now = self._seen(booking_id), self.whom(), NOW + timedelta(minutes=self.rng.randrange(600))
+            wanted = [session.id for session in self._sessions(booking_id, CourseSessionStatus.SCHEDULED, 3)]
+            if not wanted:
+                return  # the booking was cancelled
+            made = self._ask(
+                "substitute",
+                booking_id,
+                lambda work: propose_substitute(
+                    work,
+                    booking_id,
+                    wanted,
+                    trainer_id=whom,
+                    version=version,
+                    reason="Ill",
+                    by=self.by,
+                    now=now,
+                    limits=LIMITS,
+                ),
+                _facts,
+            )
+            self._remember(made)
+
+    def move(self) -> None:
+        """A session at another time of some day."""
+        if booking_id := self._some(self.board.taught):
+            version = self._seen(booking_id)
+            for session in self._sessions(booking_id, CourseSessionStatus.SCHEDULED):
+                to_date = self.rng.choice(STARTS) + timedelta(days=self.rng.randrange(14))
+                self._move("move", session, to_date, self.rng.choice(TIMES), version)
+
+    def make_up(self) -> None:
+        """A cancelled session comes back: at its own time, or at another."""
+        if booking_id := self._some(self.board.taught):
+            version = self._seen(booking_id)
+            for session in self._sessions(booking_id, CourseSessionStatus.CANCELLED):
+                on, at = session.date, session.timeslot
+                if self.rng.random() < 0.4:
+                    on, at = on + timedelta(days=self.rng.randrange(1, 14)), self.rng.choice(TIMES)
+                self._move("make up", session, on, at, version)
+
+    def _move(self, what: str, session: Stored, to_date: date, to_time: time, version: int) -> None:
+        now = self.now()
+        self._ask(
+            what,
+            session.id,
+            lambda work: move_session(
+                work, session.id, to_date, to_time, version=version, by=self.by, now=now, limits=LIMITS
+            ),
+            lambda successor: {"successor": successor},
+        )
+
+    def cancel_session(self) -> None:
+        """A family cannot come."""
+        if booking_id := self._some(self.board.taught):
+            version, now = self._seen(booking_id), self.now()
+            for session in self._sessions(booking_id, CourseSessionStatus.SCHEDULED):
+                self._ask(
+                    "cancel session",
+                    session.id,
+                    partial(
+                        cancel_session,
+                        session_id=session.id,
+                        version=version,
+                        reason="A wedding",
+                        by=self.by,
+                        now=now,
+                    ),
+                )
+
+    def pause(self) -> None:
+        """A family is away for a few days, and the series goes on after them."""
+        if booking_id := self._some(self.board.taught):
+            version, now = self._seen(booking_id), self.now()
+            first, last = self._days()
+            self._ask(
+                "pause",
+                booking_id,
+                lambda work: pause(work, booking_id, first, last, version=version, by=self.by, now=now, limits=LIMITS),
+                lambda sessions: {"sessions": sessions},
+            )
+
+    def holiday(self) -> None:
+        """Several courses are paused in one go, all or none: bookings in order, all their trainers, then the verbs."""
+        recent = self.board.taught[-RECENT:]
+        chosen = sorted(set(self.rng.sample(recent, min(3, len(recent)))))
+        first, last = self._days()
+        now = self.now()
+
+        def all_of_them(work: Work) -> int:
+            versions = [booking_to_change(work.db, booking_id, by=self.by).version for booking_id in chosen]
+            theirs = select(ScheduleSlot.trainer_id).where(ScheduleSlot.booking_id.in_(chosen)).distinct()
+            lock_trainers(work.db, work.db.scalars(theirs).all())
+            return sum(
+                pause(work, booking_id, first, last, version=version, by=self.by, now=now, limits=LIMITS)
+                for booking_id, version in zip(chosen, versions, strict=True)
+            )
+
+        if len(chosen) > 1:
+            self._ask("holiday", len(chosen), all_of_them, lambda sessions: {"sessions": sessions})
+
+    def _days(self) -> tuple[date, date]:
+        first = self.rng.choice(STARTS) + timedelta(days=self.rng.randrange(9))
+        return first, first + timedelta(days=self.rng.randrange(3))
+
+    def _sessions(self, booking_id: UUID, status: CourseSessionStatus, most: int = 1) -> list[Stored]:
+        """Some sessions of a booking, as they are a moment before the request."""
+        columns = (CourseSession.id, CourseSession.date, CourseSession.timeslot, CourseSession.status)
+        found = select(*columns).where(CourseSession.booking_id == booking_id, CourseSession.status == status)
+        with self.world.database.read_only() as db:
+            sessions = [Stored(*row) for row in db.execute(found.order_by(CourseSession.number))]
+        return self.rng.sample(sessions, min(self.rng.randint(1, most), len(sessions)))
+
     def _decide(self, what: str, verb: Callable[[Work, UUID], None]) -> None:
         if proposal := self._some(self.board.proposals):
             self._ask(what, proposal.assignment_id, lambda work: verb(work, proposal.assignment_id))
@@ -237,7 +400,7 @@ class Client:
 
     def _remember(self, made: Proposed | None, by: Actor | None = None) -> None:
         if made is not None and made.assignment_id is not None:
-            self.board.put(self.board.proposals, Open(made.assignment_id, by or self.by))
+            self.board.put(self.board.proposals, Open(made.assignment_id, made.booking_id, by or self.by))
 
     def _some(self, of: list[Any]) -> Any:
         """One of the newest, so that several are after the same one."""
@@ -281,12 +444,20 @@ def test_random_operations_leave_nothing_forbidden_and_all_that_was_answered(wor
         Row("refusals", sum(event.outcome == "fail" for event in history.events), ""),
         exactly("errors nobody expected", len(history.unexpected), 0),
         exactly("answered too-busy", answers["too-busy"], 0),
+        *(
+            at_least(f"{what}: granted", len(history.of(what, "ok")), "", sized(3, 30))
+            for what in ("replace", "substitute", "move", "cancel session", "make up", "pause", "holiday")
+        ),
         Row("deadlocks and lock timeouts, retried", world.sqlstates["40P01"] + world.sqlstates["55P03"], ""),
         at_most("tries of one operation", max(client.tries.most for client in clients), "", 3),
         *none_of(world.breaches()),
         *_as_told(world, history),
         at_most("slowest", history.slowest(), "s", 5),
     )
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
 
 
 def _as_told(world: FaultWorld, history: History) -> list[Row]:
@@ -298,19 +469,33 @@ def _as_told(world: FaultWorld, history: History) -> list[Row]:
     placed = {event.subject for event in history.of("propose at once", "ok")}
     stored = checkers.ids_with(world.address, "SELECT id FROM bookings")
     found.append(exactly("bookings told and stored: in one of both only", len(placed ^ stored), 0))
-    for what, status in DECISIONS.items():
+    for what, statuses in DECISIONS.items():
         told = {event.subject for event in history.of(what, "ok")}
         stored = checkers.ids_with(
             world.address,
-            f"SELECT id FROM assignments WHERE status = '{status}' AND reason IS DISTINCT FROM 'Moved away'",
+            f"SELECT id FROM assignments WHERE status IN ({_quoted(statuses)})"
+            f" AND coalesce(reason, '') NOT IN ({_quoted(WITHDRAWN_WITH)})",
         )
-        found.append(exactly(f"{status} told and stored: in one of both only", len(told ^ stored), 0))
+        if what == "approve":  # a substitute whose only session was cancelled was approved all the same
+            stored |= checkers.ids_with(world.address, "SELECT id FROM assignments WHERE status = 'replaced'")
+        found.append(exactly(f"{statuses[0]} told and stored: in one of both only", len(told ^ stored), 0))
     told = {event.subject for event in history.of("cancel", "ok")}
     stored = checkers.ids_with(world.address, "SELECT id FROM bookings WHERE status = 'cancelled'")
     found.append(exactly("cancelled told and stored: in one of both only", len(told ^ stored), 0))
     ended = sum(int(event.facts["ended"]) for event in history.of("expire", "ok"))
     stored = checkers.ids_with(world.address, "SELECT id FROM assignments WHERE status = 'expired'")
     found.append(exactly("expired told less expired stored", ended - len(stored), 0))
+    successors = {event.facts["successor"] for what in ("move", "make up") for event in history.of(what, "ok")}
+    stored = checkers.ids_with(world.address, "SELECT successor_id FROM course_sessions WHERE successor_id IS NOT NULL")
+    found.append(exactly("successors told and not stored", len(successors - stored), 0))
+    paused = sum(int(event.facts["sessions"]) for what in ("pause", "holiday") for event in history.of(what, "ok"))
+    found.append(exactly("sessions moved told less moved stored", len(successors) + paused - len(stored), 0))
+    told = {event.subject for event in history.of("cancel session", "ok")}
+    stored = checkers.ids_told(world.address, "session.cancelled")
+    found.append(exactly("sessions cancelled told and stored: in one of both only", len(told ^ stored), 0))
+    pauses = len(history.of("pause", "ok")) + sum(int(event.subject) for event in history.of("holiday", "ok"))
+    stored = checkers.ids_with(world.address, "SELECT id FROM audit_entries WHERE what = 'booking.paused'")
+    found.append(exactly("pauses told less pauses stored", pauses - len(stored), 0))
     edits = len(history.of("edit", "ok"))
     stored = checkers.ids_with(world.address, "SELECT id FROM audit_entries WHERE what = 'booking.edited'")
     found.append(exactly("edits told less edits stored", edits - len(stored), 0))

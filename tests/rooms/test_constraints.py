@@ -245,6 +245,43 @@ def test_time_off_begins_and_ends(db: Database, make: Make, period: str) -> None
     insert(db, "time_off", period="[2027-01-01,2027-01-02)", **row)
 
 
+# Assignments
+
+
+def test_a_booking_has_one_trainer_and_one_proposed_instead_and_any_number_of_substitutes(
+    db: Database, make: Make
+) -> None:
+    """Rule A7: the index is over the status, so that a trainer can be proposed beside the one a booking has."""
+    zone_id, course_id = make.zone(), make.course()
+    trainer_id, booking = make.trainer((zone_id,), (course_id,)), make.booking(zone_id=zone_id, course_id=course_id)
+    row = {
+        "operator_id": COMPANY_ID,
+        "booking_id": booking.id,
+        "trainer_id": trainer_id,
+        "automatic": False,
+        "proposed_by_name": "x",
+        "proposed_at": NOW,
+        "expires_at": NOW,
+        "explanation": "[]",
+        "version": 1,
+    }
+
+    def alive(status: str, kind: str, **more: Any) -> dict[str, Any]:
+        return row | {"id": new_id(), "kind": kind, "status": status} | more
+
+    decided = {"decided_at": NOW, "decided_by_name": "x"}
+    insert(db, "assignments", **alive("approved", "course", **decided))
+    insert(db, "assignments", **alive("proposed", "replacement", purpose="x" * 400))
+    for _ in range(2):
+        insert(db, "assignments", **alive("proposed", "substitute"))
+        insert(db, "assignments", **alive("approved", "substitute", **decided))
+        insert(db, "assignments", **alive("replaced", "course", **decided))
+    again = "uq_assignments_live_booking_id_status"
+    assert refusal(db, "assignments", **alive("approved", "replacement", **decided)) == again
+    assert refusal(db, "assignments", **alive("proposed", "course")) == again
+    assert refusal(db, "assignments", **alive("proposed", "exchange")) == "ck_assignments_kind"
+
+
 # The order of writing
 
 

@@ -14,6 +14,8 @@ from tests.web.client import NOW
 from webapp.assignments import service as assignments
 from webapp.assignments.reasons import ReasonCode
 from webapp.bookings.rules import DeliveryMode
+from webapp.core.actor import Actor
+from webapp.core.errors import Conflict
 from webapp.core.ids import new_id
 from webapp.core.intervals import Interval
 from webapp.core.job_names import JobName
@@ -46,12 +48,18 @@ class Desk:
                 limits=LIMITS,
             )
 
-    def move_answer(self, number: int, to_date: date, to_time: time = time(16), now: datetime = NOW) -> MoveAnswer:
+    def move_answer(self, number: int, to_date: date, to_time: time = time(16), **how: Any) -> MoveAnswer:
         """What the move would come to."""
         (session_id,) = self.taught.ids(number)
         with read_only() as db:
             return rescheduling.move_answer(
-                db, session_id, to_date, to_time, visible_to=self.taught.staff, now=now, limits=LIMITS
+                db,
+                session_id,
+                to_date,
+                to_time,
+                visible_to=how.get("by", self.taught.staff),
+                now=how.get("now", NOW),
+                limits=LIMITS,
             )
 
     def refused_move(self, *args: Any, **how: Any) -> str:
@@ -88,11 +96,17 @@ class Desk:
                 limits=LIMITS,
             )
 
-    def pause_answer(self, from_date: date, to_date: date, now: datetime = NOW) -> PauseAnswer:
+    def pause_answer(self, from_date: date, to_date: date, *, by: Actor | None = None) -> PauseAnswer:
         """What the pause would come to."""
         with read_only() as db:
             return rescheduling.pause_answer(
-                db, self.taught.booking.id, from_date, to_date, visible_to=self.taught.staff, now=now, limits=LIMITS
+                db,
+                self.taught.booking.id,
+                from_date,
+                to_date,
+                visible_to=by or self.taught.staff,
+                now=NOW,
+                limits=LIMITS,
             )
 
     def calendar(self) -> dict[int, tuple[date, time, str]]:
@@ -217,6 +231,14 @@ def test_a_booking_that_is_not_taught_has_no_session_to_move(desk: Desk) -> None
     assert refused(lambda: desk.cancel(3)) == "booking-not-taught"
 
 
+def test_another_session_may_have_taken_the_time_of_one_that_was_cancelled(desk: Desk) -> None:
+    desk.cancel(3)
+    desk.move(4, jan(6), time(16, 20))
+    assert desk.refused_move(3, jan(6)) == "move-overlap"
+    desk.move(3, jan(7))
+    assert desk.calendar()[3] == (jan(7), time(16), "scheduled")
+
+
 # Where to
 
 
@@ -296,8 +318,8 @@ def test_online_sessions_keep_their_time_slot(make: Make) -> None:
 
 def test_e1_a_session_keeps_its_wall_clock_across_a_clock_change(make: Make) -> None:
     round_the_clock = tuple(WorkingHours(weekday, time(0), time(0)) for weekday in range(7))
-    start = {"start_date": date(2027, 3, 10), "timeslot": time(9)}
-    desk = Desk(taught_by(make, time_zone="America/New_York", hours=round_the_clock, **start))
+    first, at = date(2027, 3, 10), time(9)
+    desk = Desk(taught_by(make, time_zone="America/New_York", hours=round_the_clock, start_date=first, timeslot=at))
     desk.move(1, date(2027, 3, 25), time(9))
     desk.move(2, date(2027, 3, 13), time(7))
     # In the hour that does not exist a session begins at the first instant that does, and says so.
@@ -311,6 +333,24 @@ def test_e1_a_session_keeps_its_wall_clock_across_a_clock_change(make: Make) -> 
         (2, datetime(2027, 3, 13, 12, tzinfo=UTC), False, time(7)),
         (3, datetime(2027, 3, 14, 7, tzinfo=UTC), True, time(2, 30)),
     ]
+
+
+def test_a_slot_the_database_refuses_leaves_nothing_even_in_its_own_transaction(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another writer, without the lock, was faster."""
+    taught = desk.taught
+    taught.approve(taught.substitute(taught.ids(3), taught.trainer()))
+    before = (desk.calendar(), taught.slots(), taught.version, taught.assignments(), taught.told("slots.released"))
+    monkeypatch.setattr("webapp.schedule.service.take", lambda *_args, **_how: False)
+    (third,) = taught.ids(3)
+    with unit_of_work() as work, pytest.raises(Conflict) as refusal:
+        rescheduling.move_session(
+            work, third, jan(20), time(9), version=taught.version, by=taught.staff, now=NOW, limits=LIMITS
+        )
+    assert refusal.value.code == "trainer-taken"
+    after = (desk.calendar(), taught.slots(), taught.version, taught.assignments(), taught.told("slots.released"))
+    assert after == before
 
 
 # Who teaches it then
@@ -497,12 +537,8 @@ def test_another_operators_sessions_are_not_there(desk: Desk, make: Make) -> Non
     assert refused(lambda: desk.cancel(3, by=stranger)) == "not-found"
     assert refused(lambda: desk.pause(jan(6), jan(8), by=stranger)) == "not-found"
     assert desk.refused_move(3, jan(20), session_id=new_id()) == "not-found"
-    (third,) = desk.taught.ids(3)
-    day = {"visible_to": stranger, "now": NOW, "limits": LIMITS}
-    with read_only() as db:
-        assert refused(lambda: rescheduling.move_answer(db, third, jan(20), time(16), **day)) == "not-found"
-        booking_id = desk.taught.booking.id
-        assert refused(lambda: rescheduling.pause_answer(db, booking_id, jan(6), jan(8), **day)) == "not-found"
+    assert refused(lambda: desk.move_answer(3, jan(20), by=stranger)) == "not-found"
+    assert refused(lambda: desk.pause_answer(jan(6), jan(8), by=stranger)) == "not-found"
 
 
 def test_whoever_saw_an_older_booking_changes_nothing(desk: Desk) -> None:

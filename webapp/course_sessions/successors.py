@@ -72,20 +72,21 @@ def reschedule(
     (verdict,) = candidates(work.db, need.need, need.family, max_courses=limits.max_courses, only=own.trainer_id)
     if not verdict.eligible:
         raise not_eligible(verdict)
-    end_assignments(work, replaced, AssignmentStatus.REPLACED, by=by, now=now)
-    schedule.release_sessions(work, booking.id, ahead, operator_id=booking.operator_id, by=by, now=now)
-    _store(work, booking, changes, own, by=by, now=now)
-    took = schedule.take(
-        work,
-        [_slot(need, change.is_) for change in changes],
-        operator_id=booking.operator_id,
-        trainer_id=own.trainer_id,
-        booking_id=booking.id,
-        assignment_id=own.assignment_id,
-        status=SlotStatus.BOOKED,
-    )
-    if not took:
-        raise taken(verdict)
+    with work.db.begin_nested():  # what the database refuses leaves nothing behind, even in its own transaction
+        end_assignments(work, replaced, AssignmentStatus.REPLACED, by=by, now=now)
+        schedule.release_sessions(work, booking.id, ahead, operator_id=booking.operator_id, by=by, now=now)
+        _store(work, booking, changes, own, by=by, now=now)
+        took = schedule.take(
+            work,
+            [_slot(need, change.is_) for change in changes],
+            operator_id=booking.operator_id,
+            trainer_id=own.trainer_id,
+            booking_id=booking.id,
+            assignment_id=own.assignment_id,
+            status=SlotStatus.BOOKED,
+        )
+        if not took:
+            raise taken(verdict)
     booking.version += 1
 
 

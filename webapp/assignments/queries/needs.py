@@ -93,7 +93,9 @@ _LOCK = text(_NEED + " FOR UPDATE OF booking").bindparams(*_TYPES)
 def session_need(
     db: Session, session_id: UUID, *, visible_to: Actor, travel: TravelSettings = DEFAULT_TRAVEL, lock: bool = False
 ) -> tuple[BookingNeed, NeededSession]:
-    """A session, open, missed or cancelled, and the booking it belongs to, whose other open sessions are there too.
+    """A session, open, missed or cancelled, and the booking it belongs to with its open sessions.
+
+    One that is not open itself is not among them, unless it is the only one: another may be taught at its time by now.
 
     With ``lock`` under the booking's row lock. Raises ``NotFound``, and ``Conflict`` ``session-done`` for one that is
     completed or was rescheduled already.
@@ -105,14 +107,13 @@ def session_need(
     )
     if booking_id is None:
         raise NotFound()
-    booking = booking_need(db, booking_id, visible_to=visible_to, travel=travel, lock=lock, with_session=session_id)
-    session = next(session for session in booking.sessions if session.id == session_id)
+    row = _row(db, booking_id, visible_to=visible_to, lock=lock, with_session=session_id)
+    sessions = {session.id: session for session in map(_session, row.sessions)}
+    session = sessions[session_id]
     if session.status in (CourseSessionStatus.COMPLETED, CourseSessionStatus.RESCHEDULED):
         raise Conflict("session-done", "This session is done or was moved already.")
-    if session.status is not CourseSessionStatus.SCHEDULED:
-        others = [other for other in booking.sessions if other.id != session_id]
-        booking = booking.at(others) if others else booking
-    return booking, session
+    open_ones = tuple(one for one in sessions.values() if one.status is CourseSessionStatus.SCHEDULED)
+    return _booking(row, open_ones or (session,), travel), session
 
 
 def booking_need(
@@ -122,13 +123,19 @@ def booking_need(
     visible_to: Actor = SYSTEM,
     travel: TravelSettings = DEFAULT_TRAVEL,
     lock: bool = False,
-    with_session: UUID | None = None,
 ) -> BookingNeed:
     """What a booking still needs; with ``lock`` under its row lock, the first lock of every change to a booking.
 
-    ``with_session`` is among the sessions whatever its status. Raises ``NotFound``, and ``Conflict``
-    ``nothing-to-teach`` when no session is scheduled any more.
+    Raises ``NotFound``, and ``Conflict`` ``nothing-to-teach`` when no session is scheduled any more.
     """
+    row = _row(db, booking_id, visible_to=visible_to, lock=lock)
+    if not row.sessions:
+        raise Conflict("nothing-to-teach", _NOTHING)
+    return _booking(row, tuple(_session(stored) for stored in row.sessions), travel)
+
+
+def _row(db: Session, booking_id: UUID, *, visible_to: Actor, lock: bool, with_session: UUID | None = None) -> Any:
+    """A booking and its open sessions, and ``with_session`` whatever its status. Raises ``NotFound``."""
     asked = {
         "booking_id": booking_id,
         "everything": visible_to.sees_everything,
@@ -141,9 +148,10 @@ def booking_need(
         row = db.execute(_LOCK, asked).one_or_none()
     if row is None:
         raise NotFound()
-    if not row.sessions:
-        raise Conflict("nothing-to-teach", _NOTHING)
-    sessions = tuple(_session(stored) for stored in row.sessions)
+    return row
+
+
+def _booking(row: Any, sessions: tuple[NeededSession, ...], travel: TravelSettings) -> BookingNeed:
     return BookingNeed(
         id=row.id,
         operator_id=row.operator_id,
