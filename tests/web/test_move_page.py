@@ -25,7 +25,7 @@ def desk(make: Make, client: DeskClient) -> Taught:
 
 
 def send(
-    client: DeskClient, desk: Taught, number: int = 3, *, htmx: bool = False, part: str = "", **changed: str
+    client: DeskClient, desk: Taught, number: int = 3, /, *, htmx: bool = False, part: str = "", **changed: str
 ) -> TestResponse:
     """The form, filled in but for what is changed."""
     data = {"version": str(desk.version), "to_date": "2027-01-06", "timeslot": "10:00", "do": "do"} | changed

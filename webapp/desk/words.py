@@ -68,6 +68,10 @@ _CHANGES: Final[dict[tuple[str, str], tuple[str, Any]]] = {
         "user-check",
         _l("%(who)s proposed %(trainer)s as substitute for session %(number)s"),
     ),
+    ("assignment.proposed", "substitutes"): (
+        "user-check",
+        _l("%(who)s proposed %(trainer)s as substitute for sessions %(number)s"),
+    ),
     ("session.rescheduled", "missed"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
     ("session.rescheduled", "cancelled"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
 }
@@ -105,7 +109,8 @@ def _change_of(happened: Happened) -> tuple[str, str]:
     """What the plain words of an entry do not say: what a proposal is for, and what became of a moved session."""
     if happened.what == "session.rescheduled":
         return happened.what, str(happened.before.get("status") or "")
-    return happened.what, str(happened.after.get("kind") or "")
+    kind, numbers = str(happened.after.get("kind") or ""), happened.after.get("numbers") or ()
+    return happened.what, "substitutes" if kind == "substitute" and len(numbers) > 1 else kind
 
 
 def _days_of(happened: Happened) -> str:
