@@ -78,11 +78,22 @@
   document.addEventListener("htmx:after:swap", (event) => {
     const ctx = event.detail.ctx;
     if (!ctx.response) return;
+    // A swap leaves what somebody typed; what the server wrote over it has to be shown.
+    for (const field of document.querySelectorAll("[data-filled]")) {
+      field.value = field.defaultValue;
+      field.removeAttribute("data-filled");
+    }
     const failed = [409, 422].includes(ctx.response.status) && document.querySelector("[data-error-summary]") !== null;
     const prefix = document.body.dataset.errorPrefix;
     const bare = document.title.startsWith(prefix) ? document.title.slice(prefix.length).trim() : document.title;
     document.title = failed ? prefix + " " + bare : bare;
-    if (!failed) return;
+    if (!failed) {
+      // Whoever picked one of several answers goes on where it is acted upon, also when the pick itself is gone.
+      const here = document.activeElement;
+      const next = (here === document.body || here.closest("[data-picks]")) && document.querySelector("[data-focus-next]");
+      if (next) next.focus();
+      return;
+    }
     // Swaps leave what somebody opened or closed as it is (morphIgnore); a field that is wrong must be seen.
     for (const field of document.querySelectorAll("[aria-invalid]")) {
       const closed = field.closest("details:not([open])");

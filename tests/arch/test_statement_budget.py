@@ -47,6 +47,10 @@ SHARE = 0.1
 NEEDS_SERVERS = {"ops.readyz"}
 """Answers 503 where no worker and no sweeper runs."""
 
+OF_SOME_STATES = {"certificates.pdf", "desk.edit", "desk.propose", "desk.replace", "desk.substitute"}
+"""A booking that does not wait any more cannot be edited or proposed for, one without a trainer has none to replace;
+a file that is not there is not found."""
+
 OWNED = """
     SELECT {columns}, own FROM (
         SELECT t.*, row_number() OVER (PARTITION BY own, {kind} ORDER BY {size}, t.id) AS smallest,
@@ -229,8 +233,7 @@ def may_answer(app: Flask, visit: Visit, person: Person) -> set[int]:
         return {404}
     if visit.endpoint in NEEDS_SERVERS:
         return {200, 503}
-    # A booking that does not wait any more cannot be edited or proposed for; a file that is not there is not found.
-    return {200, 303, 404, 409} if visit.endpoint in ("certificates.pdf", "desk.edit", "desk.propose") else {200, 303}
+    return {200, 303, 404, 409} if visit.endpoint in OF_SOME_STATES else {200, 303}
 
 
 def open_all(app: Flask, demo: Demo, person: Person, *, lint: bool) -> tuple[dict[str, list[int]], list[str]]:
@@ -255,8 +258,9 @@ def open_all(app: Flask, demo: Demo, person: Person, *, lint: bool) -> tuple[dic
     return counts, wrong
 
 
-OF_ITS_STATE = {"assignments.show": 3}
-"""Statements a page takes more in one state than in another: an open proposal comes with the whole-course grid."""
+OF_ITS_STATE = {"assignments.show": 4}
+"""Statements a page takes more in one state than in another: an open proposal comes with the whole-course grid, and
+with who else waits for the trainer."""
 
 
 def growing(counts: dict[str, list[int]]) -> dict[str, list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, time, timedelta
 from functools import partial
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import expect
@@ -15,21 +16,23 @@ from tests.e2e.running import RunningDesk
 from tests.e2e.scene import HINDI, TELUGU, Scene
 from tests.e2e.visitor import Visitor
 from tests.web.client import NOW
+from webapp.assignments import replacing, waitlist
 from webapp.assignments import service as assignments
-from webapp.assignments import waitlist
 from webapp.assignments.limits import Limits
 from webapp.bookings import enquiries
 from webapp.bookings.enquiries import EnquiryCommand
-from webapp.bookings.models import CourseSession
+from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.rules import EnquiryStatus
 from webapp.bookings.service import PlacedBooking
 from webapp.certificates.models import Certificate
 from webapp.certificates.service import promise_for
 from webapp.core.geo import Location
+from webapp.core.intervals import Interval
 from webapp.course_sessions import service as course_sessions
 from webapp.course_sessions.rules import AttendanceMark
 from webapp.course_sessions.service import Outcome
 from webapp.db import work as work_module
+from webapp.trainers import service as trainers
 
 
 class World:
@@ -52,6 +55,7 @@ class World:
         assert proposed.assignment_id is not None
         self.proposal, self.proposed = proposed.assignment_id, proposed.booking_id
         self.running = self._taught(book, date(2026, 12, 30), total=10, timeslot=time(8))
+        self.other = self._taught(book, date(2027, 1, 4), total=10, timeslot=time(11))
         self.done = self._taught(book, date(2026, 12, 2), total=30, timeslot=time(8, 40))
         with desk.database.unit_of_work() as work:
             where = EnquiryCommand(
@@ -65,10 +69,40 @@ class World:
             )
             enquiries.record_enquiry(work, where, by=scene.staff.actor, now=NOW)
         with desk.database.read_only() as db:
-            self.session = db.scalars(
-                select(CourseSession.id).where(CourseSession.booking_id == self.running.id, CourseSession.number == 3)
-            ).one()
+            sessions = dict(
+                db.execute(
+                    select(CourseSession.number, CourseSession.id).where(CourseSession.booking_id == self.running.id)
+                ).all()
+            )
+            self.session, self.ahead = sessions[3], sessions[8]
             self.certificate = db.scalars(select(Certificate.id).order_by(Certificate.id).limit(1)).one()
+        self.change = self._changed(sessions)
+
+    def _changed(self, sessions: dict[int, UUID]) -> UUID:
+        """Somebody proposed for one session of the running booking, another that needs cover, a family kept apart."""
+        by, trainer = self.scene.staff.actor, self.scene.trainer
+        last = self.running.sessions[9]
+        with self._desk.database.unit_of_work() as work:
+            version = work.db.scalars(select(Booking.version).where(Booking.id == self.running.id)).one()
+            made = replacing.propose_substitute(
+                work,
+                self.running.id,
+                [sessions[9]],
+                trainer_id=None,
+                version=version,
+                reason="Has to be at the bank",
+                by=by,
+                now=NOW,
+                limits=Limits(),
+            )
+        with self._desk.database.unit_of_work() as work:
+            away = Interval(last.starts_at, last.ends_at)
+            trainers.record_time_off(work, trainer, away, "A wedding", by=by, now=NOW)
+            apart = self._make.household("Meena", operator_id=self.scene.franchise)
+            trainers.block(work, trainer, apart.household_id, "They asked for somebody else", by=by, now=NOW)
+        self.apart = apart.household_id
+        assert made.assignment_id is not None
+        return made.assignment_id
 
     def _taught(self, book: partial[PlacedBooking], starts_on: date, *, total: int, timeslot: time) -> PlacedBooking:
         """A booking whose sessions before New Year's Day have been taught, the thirty all of them."""
@@ -117,14 +151,23 @@ class World:
         yield "booking-done", f"/bookings/{self.done.id}"
         yield "booking-edit", f"/bookings/{self.waiting.id}/edit"
         yield "booking-propose", f"/bookings/{self.waiting.id}/propose"
+        yield "booking-replace", f"/bookings/{self.other.id}/replace"
+        yield "booking-substitute", f"/bookings/{self.running.id}/substitute?session={self.ahead}"
+        yield "booking-pause", f"/bookings/{self.running.id}/pause"
+        yield "session-move", f"/sessions/{self.ahead}/move"
+        yield "session-cancel", f"/sessions/{self.ahead}/cancel"
+        yield "cover", "/cover"
         yield "enquiries", "/enquiries"
         yield "approvals", "/approvals"
         yield "proposal", f"/approvals/{self.proposal}"
+        yield "proposal-substitute", f"/approvals/{self.change}"
         yield "sessions", "/sessions"
         yield "sessions-waiting", "/sessions?view=waiting"
         yield "session", f"/sessions/{self.session}"
         yield "families", "/households"
         yield "family", f"/households/{self.family.household_id}"
+        yield "family-apart", f"/households/{self.apart}"
+        yield "family-keep-apart", f"/households/{self.apart}/apart"
         yield "trainers", "/trainers"
         yield "trainer", f"/trainers/{self.scene.trainer}"
         yield "zones", "/zones"

@@ -355,8 +355,8 @@ class Client:
 
     def holiday(self) -> None:
         """Several courses are paused in one go, all or none: bookings in order, all their trainers, then the verbs."""
-        recent = self.board.taught[-RECENT:]
-        chosen = sorted(set(self.rng.sample(recent, min(3, len(recent)))))
+        taught = sorted(set(self.board.taught[-5 * RECENT :]))
+        chosen = sorted(self.rng.sample(taught, min(3, len(taught))))
         first, last = self._days()
         now = self.now()
 

@@ -25,6 +25,7 @@ from webapp.assignments.limits import Limits
 from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.queries.pages import open_proposals
+from webapp.assignments.queries.rivals import rivals
 from webapp.bookings.queries import BookingFilter, bookings_index
 from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
 from webapp.core.ids import COMPANY_ID
@@ -141,6 +142,13 @@ def proposes_and_rejects(work: Work, zone: BenchZone) -> None:
     service.reject(work, made.assignment_id, version=1, reason="ill", by=SYSTEM, now=NOW)
 
 
+def asks_who_else_waits(work: Work, zone: BenchZone) -> object:
+    made = service.propose(work, zone.waiting[3].id, trainer_id=None, by=zone.staff, now=NOW, limits=LIMITS)
+    work.db.flush()  # as above
+    assert made.assignment_id is not None
+    return rivals(work.db, made.assignment_id, visible_to=zone.staff)
+
+
 def expires_holds(work: Work, _zone: BenchZone) -> object:
     return service.expire_due(work, now=NOW)
 
@@ -196,6 +204,7 @@ HOT: tuple[Ask, ...] = (
     proposes_the_best,
     proposes_and_approves,
     proposes_and_rejects,
+    asks_who_else_waits,
     expires_holds,
     looks_up_the_zone,
     lists_the_sessions_of_a_day,

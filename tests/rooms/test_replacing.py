@@ -263,11 +263,13 @@ def test_whoever_proposed_a_change_may_not_approve_it(desk: Taught) -> None:
     assert set(desk.slots().values()) == {made.trainer_id}
 
 
+@pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("single", [False, True])
-def test_where_the_desk_approves_by_itself_a_change_is_made_at_once(make: Make, *, single: bool) -> None:
+def test_where_the_desk_approves_by_itself_a_change_is_made_at_once(make: Make, *, single: bool, named: bool) -> None:
     desk = taught_by(make, auto_approve=True)
     other = desk.trainer()
-    made = desk.substitute(desk.ids(2), other) if single else desk.replace(other)
+    whom = other if named else None
+    made = desk.substitute(desk.ids(2), whom) if single else desk.replace(whom)
     assert (made.status, made.trainer_id) == ("assigned", other)
     assert desk.slots("held") == {}
     assert Counter(desk.slots().values()) == ({desk.trainer_id: 9, other: 1} if single else {other: 10})

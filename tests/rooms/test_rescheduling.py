@@ -528,6 +528,21 @@ def test_a_hybrid_course_keeps_its_modes(make: Make) -> None:
     assert rows("SELECT count(*) FROM schedule_slots WHERE place_lat IS NULL") == [(18,)]
 
 
+def test_e1_a_paused_series_keeps_its_wall_clock_across_a_clock_change(make: Make) -> None:
+    """Example 6, paused for the two days before clocks change."""
+    first, at = date(2027, 3, 10), time(9)
+    desk = Desk(taught_by(make, time_zone="America/New_York", start_date=first, timeslot=at))
+    assert desk.pause(date(2027, 3, 12), date(2027, 3, 13)) == 8
+    found = rows(
+        "SELECT starts_at FROM course_sessions WHERE status = 'scheduled' AND number IN (2, 3) ORDER BY number"
+    )
+    assert [at.astimezone(UTC) for (at,) in found] == [
+        datetime(2027, 3, 11, 14, tzinfo=UTC),
+        datetime(2027, 3, 14, 13, tzinfo=UTC),
+    ]
+    assert len(desk.taught.slots()) == 10
+
+
 # Who may, and what is told
 
 

@@ -390,6 +390,13 @@ def test_t11_the_words_of_the_domain() -> None:
     assert str(Reason(ReasonCode.TOO_FAR, {"km": 6.2, "limit_km": 3.0})) == "6.2 km away, limit 3 km"
 
 
+def test_t11_one_session_is_not_counted() -> None:
+    one: dict[str, Fact] = {"count": 1, "total": 1, "first": "2027-01-12T09:00"}
+    assert str(Reason(ReasonCode.BUSY, one)) == "Busy on 12 Jan 09:00"
+    tight = Reason(ReasonCode.TRAVEL, one | {"gap": 10, "need": 25})
+    assert str(tight) == "Too little time for the way before or after 12 Jan 09:00: 10 min, 25 min needed"
+
+
 def test_t11_a_page_words_moments_and_distances_its_own_way() -> None:
     _, words = Reason(ReasonCode.BUSY, FACTS_OF_SOME).sentence(moment=lambda local: f"{local:%d.%m.}")
     assert words["first"] == "12.01."

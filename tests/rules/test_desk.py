@@ -11,7 +11,7 @@ import pytest
 
 from webapp.bookings.rules import ClassType, DeliveryMode
 from webapp.core.geo import Location
-from webapp.desk.rules import Missing, Wish
+from webapp.desk.rules import Missing, Wish, nearest_times
 
 NOW = datetime(2027, 1, 1, 3, 30, tzinfo=UTC)
 KOLKATA = "Asia/Kolkata"
@@ -60,3 +60,10 @@ def test_a_start_in_the_past_leaves_no_schedule_to_show() -> None:
     sessions, faults = replace(WHOLE, start_date=date(2026, 12, 31)).scheduled_in(KOLKATA, NOW)
     assert sessions == ()
     assert [fault.code for fault in faults] == ["start-past"]
+
+
+def test_the_nearest_times_come_in_the_order_of_the_day() -> None:
+    times = [time(7), time(9), time(15, 40), time(16), time(16, 20), time(18)]
+    assert nearest_times(times, time(16), 3) == (time(15, 40), time(16), time(16, 20))
+    assert nearest_times(times, time(5), 2) == (time(7), time(9))
+    assert nearest_times([], time(5), 2) == ()

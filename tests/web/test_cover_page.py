@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tests.make import Make
+from tests.rooms.test_replacing import taught_by
 from tests.web.client import NOW, DeskClient
 from webapp.assignments.limits import Limits
 from webapp.assignments.service import approve
@@ -33,3 +34,25 @@ def test_sessions_of_a_sick_trainer_are_listed_for_their_own_operator_only(make:
     assert client.statements <= 12
     client.sign_in(make.manager())
     assert booking.reference not in client.get("desk.cover").text
+
+
+def test_a_session_that_needs_cover_leads_to_a_substitute_until_one_is_proposed(make: Make, client: DeskClient) -> None:
+    desk = taught_by(make)
+    desk.away(desk.trainer_id, 3, 4)
+    client.sign_in(make.staff(desk.operator_id))
+    page = client.get("desk.cover").text
+    for session_id in desk.ids(3, 4):
+        assert f'href="/bookings/{desk.booking.id}/substitute?session={session_id}"' in page
+    assert page.count(f'href="/bookings/{desk.booking.id}/replace"') == 2
+    made = desk.substitute(desk.ids(3), desk.trainer("Bela"))
+    page = client.get("desk.cover").text
+    assert f'href="/approvals/{made.assignment_id}">Bela is proposed</a>' in page
+    assert f"session={desk.ids(3)[0]}" not in page
+    assert client.statements <= 12
+    desk.approve(made)
+    assert "Bela" not in client.get("desk.cover").text
+    client.sign_in(make.auditor())
+    page = client.get("desk.cover").text
+    assert desk.booking.reference in page
+    assert "/substitute" not in page
+    assert "/replace" not in page

@@ -58,6 +58,14 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.BLOCKED: msgid("Kept apart from this family"),
 }
 
+OF_ONE_SESSION: dict[ReasonCode, str] = {
+    ReasonCode.OUTSIDE_HOURS: msgid("Outside working hours on %(first)s"),
+    ReasonCode.OFF: msgid("Away on %(first)s"),
+    ReasonCode.BUSY: msgid("Busy on %(first)s"),
+    ReasonCode.TRAVEL: msgid("Too little time for the way before or after %(first)s: %(gap)s min, %(need)s min needed"),
+}
+"""The same where a trainer is wanted for one session only."""
+
 _SOME_SESSIONS = frozenset({"count", "total", "first"})
 
 FACTS: dict[ReasonCode, frozenset[str]] = {
@@ -117,7 +125,8 @@ class Reason:
                 words[name] = km(float(fact))
             else:
                 words[name] = str(fact)
-        return SENTENCES[self.code], words
+        alone = self.facts.get("total") == 1
+        return (OF_ONE_SESSION if alone and self.code in OF_ONE_SESSION else SENTENCES)[self.code], words
 
     def __str__(self) -> str:
         sentence, words = self.sentence()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,8 +20,9 @@ from webapp.assignments.limits import Limits
 from webapp.assignments.queries import pages
 from webapp.assignments.queries.candidates import weigh
 from webapp.assignments.queries.needs import booking_need
+from webapp.assignments.queries.rivals import Rival, rivals
 from webapp.assignments.rules import AssignmentStatus
-from webapp.bookings.words import class_type_word, delivery_mode_word, gender_word, language_name
+from webapp.bookings.words import class_type_word, delivery_mode_word, wish_words
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Invalid
@@ -37,6 +38,7 @@ from webapp.web.words import _
 bp = Blueprint("assignments", __name__, url_prefix="/approvals")
 bp.add_app_template_global(wording.reason_words, "reason_words")
 bp.add_app_template_global(wording.preference_words, "preference_words")
+bp.add_app_template_global(wording.kind_words, "kind_words")
 bp.add_app_template_global(wording.cell_mark, "cell_mark")
 bp.add_app_template_global(wording.cell_words, "cell_words")
 bp.add_app_template_global(wording.fix_words, "fix_words")
@@ -66,6 +68,9 @@ class ProposalPage:
     """Why what was just tried did not happen."""
     grid: Grid | None = None
     """Session by session, as of now, for a proposal that is open."""
+    rivals: Sequence[Rival] = ()
+    """Who else waits for the trainer at these times, for a proposal that is open; ``rivals_total`` of them."""
+    rivals_total: int = 0
 
     @property
     def own(self) -> bool:
@@ -100,8 +105,8 @@ class ProposalPage:
     @property
     def wishes(self) -> str:
         """What the family wishes for, in words; empty when it wishes for nothing."""
-        found = (language_name(self.proposal.prefers_language), str(gender_word(self.proposal.prefers_gender)))
-        return ", ".join(wish for wish in found if wish)
+        wished = self.proposal
+        return wish_words(wished.prefers_language, wished.prefers_gender, wished.prefers_taught_before)
 
     @property
     def may_withdraw(self) -> bool:
@@ -150,7 +155,9 @@ def approve(assignment_id: UUID) -> ResponseReturnValue:
     def task(work: Work, version: int, actor: Actor) -> None:
         service.approve(work, assignment_id, version=version, by=actor, now=clock.now(), limits=limits)
 
-    return _decide(assignment_id, DecisionForm(), task, _("Approved: %(trainer)s teaches %(reference)s."))
+    done = _("Approved: %(trainer)s teaches %(reference)s.")
+    taken_over = _("Approved: %(trainer)s teaches these sessions of %(reference)s.")
+    return _decide(assignment_id, DecisionForm(), task, done, taken_over)
 
 
 @bp.post("/<uuid:assignment_id>/reject")
@@ -163,7 +170,9 @@ def reject(assignment_id: UUID) -> ResponseReturnValue:
         reason = form.reason.data or ""
         service.reject(work, assignment_id, version=version, reason=reason, by=actor, now=clock.now())
 
-    return _decide(assignment_id, form, task, _("Rejected: %(reference)s is back on the waitlist."))
+    done = _("Rejected: %(reference)s is back on the waitlist.")
+    kept = _("Rejected: %(reference)s keeps the trainer it has.")
+    return _decide(assignment_id, form, task, done, kept)
 
 
 @bp.post("/<uuid:assignment_id>/withdraw")
@@ -174,9 +183,9 @@ def withdraw(assignment_id: UUID) -> ResponseReturnValue:
     def task(work: Work, version: int, actor: Actor) -> None:
         service.withdraw(work, assignment_id, version=version, by=actor, now=clock.now())
 
-    return _decide(
-        assignment_id, DecisionForm(), task, _("Withdrawn: %(reference)s is back on the waitlist."), to_booking=True
-    )
+    done = _("Withdrawn: %(reference)s is back on the waitlist.")
+    kept = _("Withdrawn: %(reference)s keeps the trainer it has.")
+    return _decide(assignment_id, DecisionForm(), task, done, kept, to_booking=True)
 
 
 def _decide(
@@ -184,10 +193,14 @@ def _decide(
     form: DecisionForm,
     task: Callable[[Work, int, Actor], None],
     done: str,
+    done_to_change: str,
     *,
     to_booking: bool = False,
 ) -> ResponseReturnValue:
-    """Check the form, run the verb, and go on; a refusal shows the proposal as it is now, with what happened."""
+    """Check the form, run the verb, and go on; a refusal shows the proposal as it is now, with what happened.
+
+    ``done`` is said of a whole course, ``done_to_change`` where the booking has a trainer already.
+    """
     actor = current_actor()
     if not form.validate_on_submit():
         return _render(assignment_id, form, status=422)
@@ -201,7 +214,8 @@ def _decide(
     with read_only() as db:
         decided = pages.proposal(db, assignment_id, visible_to=actor)
         next_id = None if to_booking else pages.next_open(db, after=assignment_id, visible_to=actor)
-    flash(done % {"trainer": decided.row.trainer, "reference": decided.row.reference})
+    sentence = done_to_change if decided.row.is_change else done
+    flash(sentence % {"trainer": decided.row.trainer, "reference": decided.row.reference})
     if to_booking:
         return redirect_after(url_for("desk.booking", booking_id=decided.row.booking_id))
     return redirect_after(url_for(".show", assignment_id=next_id) if next_id else url_for(".index"))
@@ -215,16 +229,19 @@ def _render(
         found = pages.proposal(db, assignment_id, visible_to=actor)
         next_id = pages.next_open(db, after=assignment_id, visible_to=actor)
         grid = _grid(db, found) if found.is_open else None
+        others, total = rivals(db, assignment_id, visible_to=actor) if found.is_open else ([], 0)
     refusal = _worded(refused, found) if refused else None
-    page = ProposalPage(found, actor, clock.now(), next_id, refusal, grid)
+    page = ProposalPage(found, actor, clock.now(), next_id, refusal, grid, others, total)
     return make_response(render_template("assignments/show.html", page=page, form=form), status)
 
 
 def _grid(db: Session, found: pages.Proposal) -> Grid | None:
-    """The proposed trainer and the others, session by session; the slots held for this very booking count as free."""
+    """The proposed trainer and the others, session by session; the slots of this very booking count as free."""
     limits = Limits.from_settings(current_app.extensions["settings"])
     try:
         booking = booking_need(db, found.row.booking_id, travel=limits.travel)
+        if found.row.is_change:
+            booking = booking.only([session.id for session in found.sessions])
     except Conflict:
         return None  # no session is left to teach
     looked = weigh(db, booking.need, booking.family, max_courses=limits.max_courses)

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.assignments.fixes import Fix
 from webapp.assignments.grid import Cell
-from webapp.assignments.rules import Preference, Reason
+from webapp.assignments.rules import AssignmentKind, Preference, Reason
 from webapp.web.filters import clock_time, day
 from webapp.web.words import _
 
@@ -19,6 +19,12 @@ _PREFERENCES: Final = {
     Preference.GENDER: _l("Gender as wished for"),
     Preference.TAUGHT_BEFORE: _l("Taught the family before, as wished for"),
     Preference.NAMED: _l("Asked for by name"),
+}
+
+_KINDS: Final = {
+    AssignmentKind.COURSE: _l("Whole course"),
+    AssignmentKind.REPLACEMENT: _l("Replacement for all that remains"),
+    AssignmentKind.SUBSTITUTE: _l("Substitute for single sessions"),
 }
 
 _CELLS: Final = {
@@ -51,6 +57,11 @@ def reason_words(reason: Reason) -> str:
 def preference_words(preference: Preference) -> str:
     """Which of the family's wishes a trainer meets. A Jinja global."""
     return str(_PREFERENCES[preference])
+
+
+def kind_words(kind: AssignmentKind) -> str:
+    """What a proposal is for. A Jinja global."""
+    return str(_KINDS[kind])
 
 
 def cell_mark(cell: Cell) -> str:

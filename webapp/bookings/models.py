@@ -59,6 +59,7 @@ class Booking(Base):
     lng: Mapped[float]
     prefers_language: Mapped[str | None] = mapped_column(String(12))
     prefers_gender: Mapped[str | None] = mapped_column(String(16))
+    prefers_taught_before: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     status: Mapped[BookingStatus] = mapped_column(word(BookingStatus, "status"))
     payment_status: Mapped[PaymentStatus] = mapped_column(word(PaymentStatus, "payment_status"))
     retried: Mapped[bool] = mapped_column(default=True, server_default=text("true"))

@@ -64,6 +64,7 @@ class BookingCommand:
     zone_id: UUID | None = None
     prefers_language: str | None = None
     prefers_gender: str | None = None
+    prefers_taught_before: bool = False
     id: UUID | None = None
     moves: tuple[tuple[int, time], ...] = ()
     """Sessions, by number, taught at another time of their own day."""
@@ -350,6 +351,7 @@ def _stored(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
         "lng": command.place.lng,
         "prefers_language": command.prefers_language,
         "prefers_gender": command.prefers_gender,
+        "prefers_taught_before": command.prefers_taught_before,
     }
 
 

@@ -28,8 +28,8 @@ from webapp.zones.queries import ZoneChoice, zone_choices
 bp = Blueprint("bookings", __name__)
 bp.add_app_template_global(words.class_type_word, "class_type_word")
 bp.add_app_template_global(words.delivery_mode_word, "delivery_mode_word")
-bp.add_app_template_global(words.gender_word, "gender_word")
 bp.add_app_template_global(words.language_name, "language_name")
+bp.add_app_template_global(words.wish_words, "wish_words")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask_babel import get_locale
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from webapp.bookings.rules import BookingStatus, ClassType, DeliveryMode, EnquiryStatus, PaymentStatus
@@ -81,3 +82,9 @@ def delivery_mode_word(value: DeliveryMode) -> Any:
 def gender_word(value: str | None) -> Any:
     """What a wished-for gender is called; nothing for nothing."""
     return GENDERS[Gender(value)] if value else ""
+
+
+def wish_words(language: str | None, gender: str | None, taught_before: bool) -> str:
+    """What a family wishes of its trainer: "Telugu, A woman, taught a student before"; nothing for no wish."""
+    before = _("taught a student before") if taught_before else ""
+    return ", ".join(word for word in (language_name(language), str(gender_word(gender)), before) if word)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Date, Select, case, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import TAUGHT, BookingStatus, CourseRequest, CourseSessionStatus, SessionMode
@@ -59,7 +59,23 @@ class SessionRow:
     status: CourseSessionStatus
     trainer_id: UUID | None
     trainer: str | None
+    proposed_id: UUID | None
+    """The open proposal of another trainer for it, and whom it proposes."""
+    proposed: str | None
+    successor_id: UUID | None
+    """The session it was moved to."""
     students: tuple[Participant, ...]
+
+    def ahead_at(self, now: datetime) -> bool:
+        """Whether it can be moved, cancelled or taught by a substitute: it has a trainer and has not begun."""
+        return self.status is CourseSessionStatus.SCHEDULED and self.starts_at > now and self.booking_status in TAUGHT
+
+    @property
+    def lost(self) -> bool:
+        """Whether it did not take place and a make-up can be planned (rule S1)."""
+        return self.status in (CourseSessionStatus.MISSED, CourseSessionStatus.CANCELLED) and (
+            self.booking_status in TAUGHT
+        )
 
     def open_at(self, now: datetime) -> bool:
         """Whether attendance can be marked: it has begun, the trainer is approved, nobody has marked it yet."""
@@ -113,8 +129,8 @@ def booking_of(db: Session, session_id: UUID, *, visible_to: Actor) -> UUID:
     return found
 
 
-def request_of(db: Session, booking_id: UUID, *, visible_to: Actor) -> CourseRequest:
-    """What a booking's schedule was made from. Raises ``NotFound``."""
+def request_of(db: Session, booking_id: UUID) -> CourseRequest:
+    """What the schedule of a booking, which the caller has found to be visible, was made from."""
     row = db.execute(
         select(
             Booking.class_type,
@@ -123,10 +139,8 @@ def request_of(db: Session, booking_id: UUID, *, visible_to: Actor) -> CourseReq
             Booking.start_date,
             Booking.timeslot,
             Booking.time_zone,
-        ).where(Booking.id == booking_id, owned_by(Booking.operator_id, visible_to))
-    ).one_or_none()
-    if row is None:
-        raise NotFound()
+        ).where(Booking.id == booking_id)
+    ).one()
     return CourseRequest(*row)
 
 
@@ -155,6 +169,7 @@ def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
         .correlate(Booking, CourseSession)
         .scalar_subquery()
     )
+    instead, other = aliased(ScheduleSlot), aliased(Trainer)
     first_proposal = Booking.status == BookingStatus.PENDING_APPROVAL
     return (
         select(
@@ -175,6 +190,9 @@ def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
             CourseSession.status,
             Trainer.id.label("trainer_id"),
             Trainer.name.label("trainer"),
+            instead.assignment_id.label("proposed_id"),
+            other.name.label("proposed"),
+            CourseSession.successor_id,
             students.label("students"),
         )
         .join(Booking, Booking.id == CourseSession.booking_id)
@@ -187,6 +205,13 @@ def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
             & (ScheduleSlot.status == case((first_proposal, SlotStatus.HELD), else_=SlotStatus.BOOKED)),
         )
         .outerjoin(Trainer, Trainer.id == func.coalesce(CourseSession.taught_by, ScheduleSlot.trainer_id))
+        .outerjoin(
+            instead,
+            (instead.course_session_id == CourseSession.id)
+            & (instead.status == SlotStatus.HELD)
+            & (Booking.status != BookingStatus.PENDING_APPROVAL),
+        )
+        .outerjoin(other, other.id == instead.trainer_id)
         .where(owned_by(CourseSession.operator_id, visible_to))
     )
 

@@ -162,7 +162,7 @@ def pause_answer(
     Raises like ``pause``, but for what stands against the trainer: that is part of the answer.
     """
     course = _course(db, booking_id, visible_to=visible_to, limits=limits)
-    wished, *later = _pauses(db, course, from_date, to_date, visible_to=visible_to, now=now, later=_RESUMES_WITHIN)
+    wished, *later = _pauses(db, course, from_date, to_date, now=now, later=_RESUMES_WITHIN)
     wide = {session.starts_at: session for changes in (wished, *later) for _, session in changes}
     facts = _facts(db, course, list(wide.values()), limits)
 
@@ -200,7 +200,7 @@ def pause(
     """
     booking = booking_to_change(work.db, booking_id, by=by, version=version)
     course = _course(work.db, booking_id, visible_to=by, limits=limits)
-    (wished,) = _pauses(work.db, course, from_date, to_date, visible_to=by, now=now)
+    (wished,) = _pauses(work.db, course, from_date, to_date, now=now)
     changes = [Successor(session, NeededSession(new_id(), after)) for session, after in wished]
     reschedule(work, booking, course, changes, by=by, now=now, limits=limits)
     audit.record(
@@ -255,10 +255,10 @@ _Moves = list[tuple[NeededSession, PlannedSession]]
 
 
 def _pauses(
-    db: Session, course: Course, from_date: date, to_date: date, *, visible_to: Actor, now: datetime, later: int = 0
+    db: Session, course: Course, from_date: date, to_date: date, *, now: datetime, later: int = 0
 ) -> list[_Moves]:
     """What a pause would move, and what the pauses would that last one day longer each, as far as there are any."""
-    request = request_of(db, course.booking.id, visible_to=visible_to)
+    request = request_of(db, course.booking.id)
     ahead = {session.planned.number: session for session in remaining(course.booking.sessions, now)}
 
     def ending(on: date) -> _Moves:

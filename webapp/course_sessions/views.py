@@ -62,6 +62,11 @@ class SessionPage:
         """Whether the form is shown."""
         return self.session.open_at(self.now)
 
+    @property
+    def ahead(self) -> bool:
+        """Whether it can still be changed."""
+        return self.session.ahead_at(self.now)
+
 
 def _day(text: str) -> date | None:
     """The day an address asks for; ``None`` for rubbish and for years nobody teaches in."""

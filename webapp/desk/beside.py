@@ -18,6 +18,7 @@ from webapp.operators import views as operator_pages
 from webapp.schedule.queries import slots_of_trainer
 from webapp.trainers import queries as trainers
 from webapp.trainers import views as trainer_pages
+from webapp.trainers.mentions import blocks_of_household
 from webapp.trainers.week import WeekSlot
 from webapp.zones import queries as zones
 from webapp.zones import views as zone_pages
@@ -30,6 +31,7 @@ def register(app: Flask) -> None:
     zone_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_zone)
     trainer_pages.SLOTS_OF.answer_with(app, _slots_of_trainer)
     household_pages.BOOKINGS_OF.answer_with(app, bookings.bookings_of_household)
+    household_pages.APART_FROM.answer_with(app, blocks_of_household)
     course_pages.TRAINERS_BY.answer_with(app, _trainers_by_course)
     course_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_course)
     operator_pages.ZONES_BY.answer_with(app, _zones_by_operator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -56,6 +56,7 @@ class Wish:
     student_ids: tuple[UUID, ...] = ()
     prefers_language: str | None = None
     prefers_gender: str | None = None
+    prefers_taught_before: bool = False
     moves: tuple[tuple[int, time], ...] = ()
     """Sessions, by number, taught at another time of their day."""
     owner_id: UUID | None = None
@@ -110,3 +111,12 @@ class Wish:
             return with_moves(planned, self.moves, time_zone), tuple(faults)
         except Invalid as fault:
             return planned, (*faults, fault)
+
+
+def nearest_times(times: Iterable[time], wanted: time, count: int) -> tuple[time, ...]:
+    """The ``count`` times of day nearest to the one wanted, in the order of the day."""
+
+    def away(at: time) -> int:
+        return abs((at.hour - wanted.hour) * 60 + at.minute - wanted.minute)
+
+    return tuple(sorted(sorted(times, key=away)[:count]))

@@ -58,6 +58,7 @@ class BookCommand:
     zone_id: UUID | None = None
     prefers_language: str | None = None
     prefers_gender: str | None = None
+    prefers_taught_before: bool = False
     enquiry_id: UUID | None = None
     moves: tuple[tuple[int, time], ...] = ()
 
@@ -77,6 +78,7 @@ class BookCommand:
             zone_id=self.zone_id,
             prefers_language=self.prefers_language,
             prefers_gender=self.prefers_gender,
+            prefers_taught_before=self.prefers_taught_before,
             id=self.id,
             moves=self.moves,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any, Final
 
 from flask_babel import lazy_gettext as _l
@@ -12,6 +13,7 @@ from webapp.audit.queries import Happened
 from webapp.bookings.words import PAYMENTS
 from webapp.core.actor import ActorKind
 from webapp.desk.rules import Missing
+from webapp.web.filters import clock_time, day
 from webapp.web.words import _
 
 _MISSING: Final[dict[Missing, Any]] = {
@@ -52,12 +54,29 @@ _PLAIN: Final[dict[str, tuple[str, Any]]] = {
     "assignment.withdrawn": ("ban", _l("%(who)s withdrew the proposal")),
     "assignment.expired": ("clock", _l("The hold ended without a decision")),
     "assignment.replaced": ("arrows-exchange", _l("%(who)s replaced the trainer")),
+    "booking.paused": ("player-pause", _l("%(who)s paused the series")),
     "session.completed": ("circle-check", _l("%(who)s completed session %(number)s")),
     "session.missed": ("circle-x", _l("%(who)s marked session %(number)s as missed")),
     "session.cancelled": ("ban", _l("%(who)s cancelled session %(number)s")),
     "session.rescheduled": ("arrows-exchange", _l("%(who)s moved session %(number)s")),
     "session.attendance": ("note", _l("%(who)s corrected the attendance of session %(number)s")),
 }
+
+_CHANGES: Final[dict[tuple[str, str], tuple[str, Any]]] = {
+    ("assignment.proposed", "replacement"): ("user-check", _l("%(who)s proposed %(trainer)s for all that remains")),
+    ("assignment.proposed", "substitute"): (
+        "user-check",
+        _l("%(who)s proposed %(trainer)s as substitute for session %(number)s"),
+    ),
+    ("assignment.proposed", "substitutes"): (
+        "user-check",
+        _l("%(who)s proposed %(trainer)s as substitute for sessions %(number)s"),
+    ),
+    ("session.rescheduled", "missed"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
+    ("session.rescheduled", "cancelled"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
+}
+
+_UNKNOWN: Final[tuple[str, Any]] = ("info-circle", _l("%(who)s: %(what)s"))
 
 _TOLD_ELSEWHERE: Final = frozenset(
     {"booking.pending_approval", "booking.assigned", "booking.waitlisted", "slots.released"}
@@ -80,6 +99,31 @@ def event_words(happened: Happened, *, trainer: str = "", number: int | None = N
         words = {status.value: word for status, word in PAYMENTS.items()}
         status = words.get(str(happened.after.get("payment_status")), "")
         return Event("cash", _("%(who)s noted the payment: %(status)s", who=who, status=status), text)
-    icon, sentence = _PLAIN.get(happened.what, ("info-circle", _l("%(who)s: %(what)s")))
-    places = {"who": who, "trainer": trainer, "number": number or "", "what": happened.what}
-    return Event(icon, str(sentence) % places, text)
+    icon, sentence = _CHANGES.get(_change_of(happened)) or _PLAIN.get(happened.what, _UNKNOWN)
+    numbers = happened.after.get("numbers") or [number or happened.after.get("number") or ""]
+    places = {"who": who, "trainer": trainer, "number": ", ".join(map(str, numbers)), "what": happened.what}
+    return Event(icon, str(sentence) % places, _days_of(happened) or text)
+
+
+def _change_of(happened: Happened) -> tuple[str, str]:
+    """What the plain words of an entry do not say: what a proposal is for, and what became of a moved session."""
+    if happened.what == "session.rescheduled":
+        return happened.what, str(happened.before.get("status") or "")
+    kind, numbers = str(happened.after.get("kind") or ""), happened.after.get("numbers") or ()
+    return happened.what, "substitutes" if kind == "substitute" and len(numbers) > 1 else kind
+
+
+def _days_of(happened: Happened) -> str:
+    """The days an entry is about: from when to when a session was moved, or how long a series pauses."""
+    before, after = happened.before, happened.after
+    if happened.what == "session.rescheduled" and "date" in before and "date" in after:
+        return _("%(before)s → %(after)s", before=_moment(before), after=_moment(after))
+    if happened.what == "booking.paused" and "from_date" in after and "to_date" in after:
+        first, last = (day(date.fromisoformat(after[name])) for name in ("from_date", "to_date"))
+        return _("%(first)s – %(last)s", first=first, last=last)
+    return ""
+
+
+def _moment(at: Mapping[str, Any]) -> str:
+    on, clock = date.fromisoformat(at["date"]), time.fromisoformat(at["timeslot"])
+    return _("%(day)s, %(time)s", day=day(on), time=clock_time(clock))

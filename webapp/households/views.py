@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -53,7 +53,32 @@ class BookingLine(Protocol):
         """10, 20 or 30."""
 
 
+class ApartLine(Protocol):
+    """What the page shows of a trainer the family is kept apart from (rule T10)."""
+
+    @property
+    def trainer_id(self) -> UUID:
+        """The trainer."""
+
+    @property
+    def trainer(self) -> str:
+        """The trainer's name."""
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+
+    @property
+    def created_at(self) -> datetime:
+        """Since when."""
+
+    @property
+    def by(self) -> str | None:
+        """Who said so, where the audit knows."""
+
+
 BOOKINGS_OF: Question[[Session, UUID, Actor], Sequence[BookingLine]] = Question("households.bookings_of")
+APART_FROM: Question[[Session, UUID, Actor], Sequence[ApartLine]] = Question("households.apart_from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +92,11 @@ class HouseholdsPage:
 
 @dataclass(frozen=True, slots=True)
 class HouseholdPage:
-    """One family and its bookings, newest first."""
+    """One family, its bookings and the trainers it is kept apart from, newest first."""
 
     household: queries.HouseholdDetail
     bookings: Sequence[BookingLine]
+    apart: Sequence[ApartLine]
 
 
 @bp.get("")
@@ -99,5 +125,6 @@ def show(household_id: UUID) -> ResponseReturnValue:
         page = HouseholdPage(
             household=queries.household(db, household_id, visible_to=actor),
             bookings=BOOKINGS_OF(db, household_id, actor),
+            apart=APART_FROM(db, household_id, actor),
         )
     return render_template("households/show.html", page=page)

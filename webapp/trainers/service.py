@@ -27,7 +27,7 @@ from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse
 from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, shared_time_zone
 from webapp.zones.queries import zone_terms
 
-__all__ = ["TrainerCommand", "WorkingHours", "block", "change", "create", "record_time_off"]
+__all__ = ["TrainerCommand", "WorkingHours", "block", "change", "create", "record_time_off", "unblock"]
 
 MAX_REASON = 200
 
@@ -175,8 +175,34 @@ def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: 
     )
 
 
+def unblock(work: Work, trainer_id: UUID, household_id: UUID, *, by: Actor, now: datetime) -> None:
+    """Keep a family and a trainer apart no longer; doing it again changes nothing.
+
+    Raises ``NotFound`` for a trainer that is not there or not the actor's.
+    """
+    trainer = _locked(work.db, trainer_id, by)
+    gone = work.db.execute(
+        delete(TrainerBlock)
+        .where(TrainerBlock.trainer_id == trainer_id, TrainerBlock.household_id == household_id)
+        .returning(TrainerBlock.reason)
+    ).one_or_none()
+    if gone is None:
+        return
+    audit.record(
+        work,
+        "trainer.unblocked",
+        "trainer",
+        trainer_id,
+        operator_id=trainer.operator_id,
+        by=by,
+        before={"household_id": household_id, "reason": gone.reason},
+        at=now,
+    )
+    _ring(work, trainer.operator_id)
+
+
 def _ring(work: Work, operator_id: UUID) -> None:
-    """A trainer who is new, or can do more than before, may help somebody on the waitlist (rule A6)."""
+    """A trainer who is new, or may do more than before, may help somebody on the waitlist (rule A6)."""
     work.after_commit(JobName.RETRY_WAITLIST, operator_id=str(operator_id))
 
 

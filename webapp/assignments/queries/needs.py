@@ -66,7 +66,7 @@ _NOTHING = "No session of this booking is left to teach."
 _NEED = """
 SELECT booking.id, booking.operator_id, booking.status, booking.version, booking.zone_id, booking.course_id,
        booking.household_id, booking.delivery_mode, booking.lat, booking.lng, booking.time_zone,
-       booking.prefers_language, booking.prefers_gender,
+       booking.prefers_language, booking.prefers_gender, booking.prefers_taught_before,
        operator.auto_approve, operator.four_eyes,
        COALESCE(zone.radius_km, zone.max_travel_km) AS reach_km, zone.travel_buffer_minutes,
        ARRAY(SELECT student_id FROM booking_students WHERE booking_id = booking.id) AS student_ids,
@@ -171,6 +171,7 @@ def _booking(row: Any, sessions: tuple[NeededSession, ...], travel: TravelSettin
             sessions=tuple(session.planned for session in sessions),
             prefers_language=row.prefers_language,
             prefers_gender=row.prefers_gender,
+            prefers_taught_before=row.prefers_taught_before,
             buffer_minutes=row.travel_buffer_minutes,
             travel=travel,
             booking_id=row.id,

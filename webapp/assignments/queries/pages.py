@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
-from webapp.assignments.rules import AssignmentStatus, Verdict
+from webapp.assignments.queries.proposed import ProposedSession, proposed_sessions
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, Verdict
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import (
     BookingStatus,
     ClassType,
-    CourseSessionStatus,
     DeliveryMode,
     PaymentStatus,
-    SessionMode,
 )
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import NotFound
@@ -29,16 +28,18 @@ from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
 from webapp.households.models import Student
 from webapp.operators.models import Operator
+from webapp.schedule.models import ScheduleSlot
 from webapp.trainers.models import Trainer
 from webapp.zones.models import Zone
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalRow:
-    """A proposal as the queue shows it; ``first_starts_at`` is the start of the booking's first session."""
+    """A proposal as the queue shows it; ``first_starts_at`` is the start of the first session it is for."""
 
     id: UUID
     booking_id: UUID
+    kind: AssignmentKind
     reference: str
     operator: str
     course: str
@@ -55,16 +56,10 @@ class ProposalRow:
     proposed_at: datetime
     expires_at: datetime
 
-
-@dataclass(frozen=True, slots=True)
-class ProposedSession:
-    """A session the proposal covers; ``date`` and ``timeslot`` are local to the booking's time zone."""
-
-    number: int
-    date: date
-    timeslot: time
-    mode: SessionMode
-    shifted: bool
+    @property
+    def is_change(self) -> bool:
+        """The booking has a trainer already, who keeps it unless this is approved (rule A7)."""
+        return self.kind is not AssignmentKind.COURSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +77,12 @@ class Proposal:
     address: str
     prefers_language: str | None
     prefers_gender: str | None
+    prefers_taught_before: bool
     decided_by_name: str | None
     decided_at: datetime | None
     reason: str | None
+    purpose: str | None
+    """Why a trainer is to be changed."""
     sessions: tuple[ProposedSession, ...]
     verdicts: tuple[Verdict, ...]
     """As they were when the proposal was made, best first."""
@@ -93,6 +91,11 @@ class Proposal:
     def is_open(self) -> bool:
         """Nobody has decided yet, nor has the hold been swept."""
         return self.status is AssignmentStatus.PROPOSED
+
+    @property
+    def has_them(self) -> tuple[str, ...]:
+        """Who has the covered sessions now, where that is somebody else."""
+        return tuple(dict.fromkeys(session.trainer for session in self.sessions if session.trainer is not None))
 
 
 def open_proposals(db: Session, *, limit: int, offset: int, visible_to: Actor) -> tuple[list[ProposalRow], int]:
@@ -117,9 +120,11 @@ def proposal(db: Session, assignment_id: UUID, *, visible_to: Actor) -> Proposal
             Booking.address,
             Booking.prefers_language,
             Booking.prefers_gender,
+            Booking.prefers_taught_before,
             Assignment.decided_by_name,
             Assignment.decided_at,
             Assignment.reason,
+            Assignment.purpose,
             Assignment.explanation,
         ).where(Assignment.id == assignment_id, owned_by(Assignment.operator_id, visible_to))
     ).one_or_none()
@@ -128,7 +133,7 @@ def proposal(db: Session, assignment_id: UUID, *, visible_to: Actor) -> Proposal
     of_row, more = len(ProposalRow.__slots__), found._asdict()
     return Proposal(
         row=_read_row(found[:of_row]),
-        sessions=_sessions(db, found.booking_id),
+        sessions=proposed_sessions(db, found.booking_id, assignment_id, found.kind),
         verdicts=tuple(Verdict.from_json(stored) for stored in more.pop("explanation")),
         **dict(list(more.items())[of_row:]),
     )
@@ -179,16 +184,25 @@ def _rows(*more: Any) -> Select[Any]:
         .correlate(Booking)
         .scalar_subquery()
     )
-    first = (
+    of_course = (
         select(func.min(CourseSession.starts_at))
         .where(CourseSession.booking_id == Booking.id, CourseSession.number == 1)
         .correlate(Booking)
         .scalar_subquery()
     )
+    of_change = (
+        select(func.min(func.lower(ScheduleSlot.period)))
+        .where(ScheduleSlot.assignment_id == Assignment.id)
+        .correlate(Assignment)
+        .scalar_subquery()
+    )
+    # A change that was not approved has no slots left to tell its first session by.
+    first = case((Assignment.kind == AssignmentKind.COURSE, of_course), else_=func.coalesce(of_change, of_course))
     return (
         select(
             Assignment.id,
             Assignment.booking_id,
+            Assignment.kind,
             Booking.reference,
             Operator.name.label("operator"),
             Course.name.label("course"),
@@ -217,18 +231,3 @@ def _rows(*more: Any) -> Select[Any]:
 def _read_row(row: Sequence[Any]) -> ProposalRow:
     values = dict(zip(ProposalRow.__slots__, row, strict=True))
     return ProposalRow(**values | {"students": tuple(values["students"] or ())})
-
-
-def _sessions(db: Session, booking_id: UUID) -> tuple[ProposedSession, ...]:
-    shown = (
-        select(
-            CourseSession.number,
-            CourseSession.date,
-            CourseSession.timeslot,
-            CourseSession.mode,
-            CourseSession.shifted,
-        )
-        .where(CourseSession.booking_id == booking_id, CourseSession.status != CourseSessionStatus.RESCHEDULED)
-        .order_by(CourseSession.starts_at)
-    )
-    return tuple(ProposedSession(*row) for row in db.execute(shown))

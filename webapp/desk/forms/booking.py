@@ -26,7 +26,7 @@ from webapp.core.errors import DomainError, Invalid
 from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.courses.queries import CourseRow
-from webapp.desk.forms.fields import AUTOMATIC, HiddenUuidField, UuidsField, trainer_id, version_of
+from webapp.desk.forms.fields import AUTOMATIC, HiddenUuidField, UuidsField, fill, trainer_id, version_of
 from webapp.desk.forms.fixes import MovesField, read_fix, shifted
 from webapp.desk.places import by_state, cities, find_town
 from webapp.desk.rules import Wish
@@ -99,6 +99,7 @@ class BookingForm(BaseForm):
     """Single sessions at another time of their day; drawn in the panel, where each can be given up."""
     prefers_language = ChoiceSelectField(_l("Trainer speaks"), coerce=Language)
     prefers_gender = ChoiceSelectField(_l("Trainer is"), coerce=Gender)
+    prefers_taught_before = BooleanField(_l("Rather a trainer who taught a student before"))
 
     trainer = StringField(_l("Trainer"))
     note = LongTextField(_l("Note"), max_length=2000)
@@ -132,9 +133,9 @@ class BookingForm(BaseForm):
         elif change.to_time is not None:
             if self.timeslot.data is not None:
                 self.moves.data = shifted(self.moves.data or (), self.timeslot.data, change.to_time)
-            _fill(self.timeslot, change.to_time)
+            fill(self.timeslot, change.to_time)
         elif change.on is not None:
-            _fill(self.start_date, change.on)
+            fill(self.start_date, change.on)
 
     # What the family is
 
@@ -260,6 +261,7 @@ class BookingForm(BaseForm):
             student_ids=self.known_students,
             prefers_language=self.prefers_language.data,
             prefers_gender=self.prefers_gender.data,
+            prefers_taught_before=self.prefers_taught_before.data,
             moves=self.moves.data or (),
             owner_id=self.family.operator_id if self.family else None,
             booking_id=booking_id,
@@ -283,6 +285,7 @@ class BookingForm(BaseForm):
             zone_id=self.zone_id.data,
             prefers_language=self.prefers_language.data,
             prefers_gender=self.prefers_gender.data,
+            prefers_taught_before=self.prefers_taught_before.data,
             enquiry_id=self.enquiry.data,
             moves=self.moves.data or (),
         )
@@ -348,12 +351,6 @@ class BookingForm(BaseForm):
         if isinstance(error, Invalid) and name != error.field:
             error = Invalid(error.code, error.message, field=name, **error.params)
         super().refuse(error)
-
-
-def _fill(field: Any, value: Any) -> None:
-    """Write a value into a field, over what was typed."""
-    field.raw_data = [field.show(value)]
-    field.process_formdata(field.raw_data)
 
 
 def _wrong(field: Any) -> list[str]:

@@ -29,6 +29,13 @@ def version_of(text: str | None) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
+def fill(field: Any, value: Any) -> None:
+    """Write a value into a field that reads text, over what was typed; the mark lets the browser follow."""
+    field.raw_data = [field.show(value)]
+    field.process_formdata(field.raw_data)
+    field.render_kw = {**(field.render_kw or {}), "data-filled": "yes"}
+
+
 class HiddenUuidField(Field):
     """An id the page carries along; ``data`` is a ``UUID`` or ``None``, also for rubbish."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from webapp.assignments.models import Assignment
-from webapp.assignments.rules import AssignmentStatus, Verdict
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus
 from webapp.audit.queries import Happened, history
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import (
@@ -33,8 +33,11 @@ from webapp.course_sessions.models import Attendance
 from webapp.course_sessions.rules import AttendanceMark
 from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
+from webapp.desk.queries.proposals import Proposal, proposals_of
 from webapp.households.models import Guardian, Student
 from webapp.operators.models import Operator
+from webapp.schedule.models import ScheduleSlot
+from webapp.schedule.rules import SlotStatus
 from webapp.trainers.models import Trainer
 from webapp.zones.models import Zone
 
@@ -83,6 +86,7 @@ class BookingDetail:
     place: Location
     prefers_language: str | None
     prefers_gender: str | None
+    prefers_taught_before: bool
     closed_reason: str | None
     retried: bool
     """While it waits, freed capacity retries it by itself (rule A6)."""
@@ -110,28 +114,20 @@ class SessionOfBooking:
     shifted: bool
     status: CourseSessionStatus
     trainer: str | None
+    """Who taught it or has it."""
+    proposed: str | None
+    """Who is proposed for it instead, by the open proposal ``proposed_by_change``."""
+    proposed_by_change: UUID | None
     marks: tuple[tuple[AttendanceMark, int], ...]
 
+    def ahead(self, now: datetime) -> bool:
+        """Whether it is still to be taught and has not begun."""
+        return self.status is CourseSessionStatus.SCHEDULED and self.starts_at > now
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """One assignment of the booking and what became of it."""
-
-    id: UUID
-    trainer_id: UUID
-    trainer: str
-    status: AssignmentStatus
-    automatic: bool
-    proposed_by: UUID | None
-    proposed_by_name: str
-    proposed_at: datetime
-    expires_at: datetime
-    decided_by_name: str | None
-    decided_at: datetime | None
-    reason: str | None
-    version: int
-    verdicts: tuple[Verdict, ...]
-    """The stored explanation (rule T11); only the newest proposal brings it along."""
+    @property
+    def lost(self) -> bool:
+        """Whether it did not take place and needs a make-up (rule S1)."""
+        return self.status in (CourseSessionStatus.MISSED, CourseSessionStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +153,33 @@ class BookingPage:
 
     @property
     def live(self) -> Proposal | None:
-        """The proposal that is open or approved."""
-        alive = (AssignmentStatus.PROPOSED, AssignmentStatus.APPROVED)
-        return next((proposal for proposal in self.proposals if proposal.status in alive), None)
+        """The open proposal of a booking without a trainer."""
+        open_ = (proposal for proposal in self.proposals if proposal.status is AssignmentStatus.PROPOSED)
+        return next((proposal for proposal in open_ if not proposal.is_change), None)
 
     @property
     def last(self) -> Proposal | None:
-        """The newest proposal, alive or not."""
-        return self.proposals[0] if self.proposals else None
+        """Whom the booking has; before that the newest proposal for all of it."""
+        whole = [proposal for proposal in self.proposals if proposal.kind is not AssignmentKind.SUBSTITUTE]
+        has = (proposal for proposal in whole if proposal.status is AssignmentStatus.APPROVED)
+        return next(has, whole[0] if whole else None)
+
+    @property
+    def changes(self) -> tuple[Proposal, ...]:
+        """The open proposals of somebody else for what remains or for single sessions."""
+        open_ = (proposal for proposal in self.proposals if proposal.status is AssignmentStatus.PROPOSED)
+        return tuple(proposal for proposal in open_ if proposal.is_change)
+
+    def proposed_for(self, change: Proposal) -> int:
+        """How many sessions an open change covers."""
+        return sum(session.proposed_by_change == change.id for session in self.sessions)
+
+    @property
+    def substitutes(self) -> tuple[tuple[str, int], ...]:
+        """Who teaches single sessions that lie ahead instead of the booking's trainer, and how many each."""
+        has = self.last.trainer if self.last and self.last.status is AssignmentStatus.APPROVED else None
+        planned = (s.trainer for s in self.sessions if s.status is CourseSessionStatus.SCHEDULED)
+        return tuple(Counter(name for name in planned if has and name and name != has).items())
 
     @property
     def done(self) -> int:
@@ -181,7 +196,7 @@ class BookingPage:
         return next((proposal.trainer for proposal in self.proposals if proposal.id == subject_id), "")
 
     def number_of(self, subject_id: UUID) -> int | None:
-        """The number of one of the sessions; ``None`` for the id of something else."""
+        """The number of one of the sessions; ``None`` for the id of something else, or of one that was moved."""
         return next((session.number for session in self.sessions if session.id == subject_id), None)
 
     @property
@@ -233,6 +248,7 @@ def booking_detail(db: Session, booking_id: UUID, *, visible_to: Actor) -> Booki
         place=Location(found.lat, found.lng),
         prefers_language=found.prefers_language,
         prefers_gender=found.prefers_gender,
+        prefers_taught_before=found.prefers_taught_before,
         closed_reason=found.closed_reason,
         retried=found.retried,
         created_at=found.created_at,
@@ -246,16 +262,22 @@ def booking_page(db: Session, booking_id: UUID, *, visible_to: Actor) -> Booking
     """Everything about one booking, in five statements. Raises ``NotFound``."""
     booking = booking_detail(db, booking_id, visible_to=visible_to)
     sessions = _sessions(db, booking)
-    proposals = _proposals(db, booking_id)
+    proposals = proposals_of(db, booking_id)
     about = [booking_id, *(proposal.id for proposal in proposals), *(session.id for session in sessions)]
     return BookingPage(
         booking=booking,
-        sessions=sessions,
+        sessions=tuple(s for s in sessions if s.status is not CourseSessionStatus.RESCHEDULED),
         proposals=proposals,
         certificates=_certificates(db, booking_id),
-        happened=history(db, about, visible_to=visible_to),
+        happened=_told(history(db, about, visible_to=visible_to)),
         me=visible_to.id,
     )
+
+
+def _told(happened: tuple[Happened, ...]) -> tuple[Happened, ...]:
+    """What happened, without the sessions that a pause moved: the pause says it for all of them."""
+    paused = {entry.at for entry in happened if entry.what == "booking.paused"}
+    return tuple(entry for entry in happened if entry.what != "session.rescheduled" or entry.at not in paused)
 
 
 def _guardians() -> ColumnElement[Any]:
@@ -280,7 +302,7 @@ def _students() -> ColumnElement[Any]:
 
 
 def _sessions(db: Session, booking: BookingDetail) -> tuple[SessionOfBooking, ...]:
-    """The sessions in order, without those a successor took the place of."""
+    """The sessions in order; those that were moved stand beside their successors."""
     counted = (
         select(Attendance.mark, func.count().label("times"))
         .where(Attendance.course_session_id == CourseSession.id)
@@ -288,14 +310,18 @@ def _sessions(db: Session, booking: BookingDetail) -> tuple[SessionOfBooking, ..
         .correlate(CourseSession)
         .subquery()
     )
+    booked, held = aliased(ScheduleSlot), aliased(ScheduleSlot)
+    has, instead = aliased(Trainer), aliased(Trainer)
     marks = select(func.json_object_agg(counted.c.mark, counted.c.times)).scalar_subquery()
     rows = db.execute(
-        select(CourseSession, Trainer.name, marks)
-        .outerjoin(Trainer, Trainer.id == CourseSession.taught_by)
+        select(CourseSession, has.name, instead.name, held.assignment_id, marks)
+        .outerjoin(booked, and_(booked.course_session_id == CourseSession.id, booked.status == SlotStatus.BOOKED))
+        .outerjoin(held, and_(held.course_session_id == CourseSession.id, held.status == SlotStatus.HELD))
+        .outerjoin(has, has.id == func.coalesce(CourseSession.taught_by, booked.trainer_id))
+        .outerjoin(instead, instead.id == held.trainer_id)
         .where(
             CourseSession.booking_id == booking.id,
             CourseSession.operator_id == booking.operator_id,
-            CourseSession.status != CourseSessionStatus.RESCHEDULED,
         )
         .order_by(CourseSession.number)
     )
@@ -311,51 +337,12 @@ def _sessions(db: Session, booking: BookingDetail) -> tuple[SessionOfBooking, ..
             shifted=session.shifted,
             status=session.status,
             trainer=trainer,
+            proposed=proposed,
+            proposed_by_change=change_id,
             marks=tuple((mark, found[mark.value]) for mark in AttendanceMark if mark.value in (found or {})),
         )
-        for session, trainer, found in rows
+        for session, trainer, proposed, change_id, found in rows
     )
-
-
-def _proposals(db: Session, booking_id: UUID) -> tuple[Proposal, ...]:
-    """The booking's assignments, newest first; only the newest brings its explanation."""
-    newest = (
-        select(Assignment.id)
-        .where(Assignment.booking_id == booking_id)
-        .order_by(Assignment.proposed_at.desc(), Assignment.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = db.execute(
-        select(
-            Assignment.id,
-            Assignment.trainer_id,
-            Trainer.name,
-            Assignment.status,
-            Assignment.automatic,
-            Assignment.proposed_by,
-            Assignment.proposed_by_name,
-            Assignment.proposed_at,
-            Assignment.expires_at,
-            Assignment.decided_by_name,
-            Assignment.decided_at,
-            Assignment.reason,
-            Assignment.version,
-            case((Assignment.id == newest, Assignment.explanation)),
-        )
-        .join(
-            Trainer,
-            and_(Trainer.id == Assignment.trainer_id, Trainer.operator_id == Assignment.operator_id),
-        )
-        .where(Assignment.booking_id == booking_id)
-        .order_by(Assignment.proposed_at.desc(), Assignment.id.desc())
-    )
-    return tuple(_proposal(row) for row in rows)
-
-
-def _proposal(row: Any) -> Proposal:
-    values: tuple[Any, ...] = (*row[:13], tuple(Verdict.from_json(stored) for stored in row[13] or ()))
-    return Proposal(*values)
 
 
 def _certificates(db: Session, booking_id: UUID) -> tuple[CertificateOfBooking, ...]:

@@ -193,6 +193,7 @@ def _trainers(
         sessions=planned,
         prefers_language=wish.prefers_language,
         prefers_gender=wish.prefers_gender,
+        prefers_taught_before=wish.prefers_taught_before,
         buffer_minutes=zone.travel_buffer_minutes,
         travel=limits.travel,
         booking_id=wish.booking_id,

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from webapp.desk.views import booking, cover, home, new_booking, propose, waiting
+from webapp.desk.views import apart, booking, cover, home, moving, new_booking, pausing, propose, taking_over, waiting
 from webapp.desk.views.blueprint import bp
 
-__all__ = ["booking", "bp", "cover", "home", "new_booking", "propose", "waiting"]
+__all__ = [
+    "apart",
+    "booking",
+    "bp",
+    "cover",
+    "home",
+    "moving",
+    "new_booking",
+    "pausing",
+    "propose",
+    "taking_over",
+    "waiting",
+]

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.assignments import service as assignments
 from webapp.bookings import service as bookings
-from webapp.bookings.rules import MOVES, BookingStatus
+from webapp.bookings.rules import MOVES, TAUGHT, BookingStatus
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Invalid
@@ -62,6 +62,16 @@ class ShownBooking:
         """The booking is under way and the role may end it short (rule C1)."""
         under_way = BookingStatus.COMPLETED in MOVES[self.page.booking.status]
         return under_way and self.actor.may(Permission.BOOKING_CLOSE_SHORT)
+
+    @property
+    def taught(self) -> bool:
+        """The booking has a trainer, and its course is not over."""
+        return self.page.booking.status in TAUGHT
+
+    @property
+    def may_change(self) -> bool:
+        """Sessions can be moved, and the role may."""
+        return self.taught and self.actor.may(Permission.BOOKING_WRITE)
 
     @property
     def open(self) -> bool:

@@ -154,4 +154,5 @@ def _said_by(booking: BookingDetail) -> dict[str, Any]:
         "timeslot": booking.timeslot,
         "prefers_language": booking.prefers_language,
         "prefers_gender": booking.prefers_gender,
+        "prefers_taught_before": booking.prefers_taught_before,
     }
