@@ -331,7 +331,7 @@ class Course:
         with world.database.read_only() as db:
             self.version = db.scalars(select(Booking.version).where(Booking.id == booking_id)).one()
             numbers = select(CourseSession.number, CourseSession.id).where(CourseSession.booking_id == booking_id)
-            self.sessions: dict[int, UUID] = dict(row.tuple() for row in db.execute(numbers))
+            self.sessions: dict[int, UUID] = {row.number: row.id for row in db.execute(numbers)}
 
     def replace(self, trainer_id: UUID) -> Callable[[], Proposed]:
         """Another trainer for the whole course."""
