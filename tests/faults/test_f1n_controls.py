@@ -56,7 +56,7 @@ from webapp.bookings import service as bookings
 from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.service import PlacedBooking
 from webapp.core.actor import Actor
-from webapp.core.errors import Conflict
+from webapp.core.errors import Conflict, RuleBroken
 from webapp.course_sessions import rescheduling, successors
 from webapp.db.work import Work
 from webapp.schedule.models import NO_OVERLAP, SAME_START
@@ -122,11 +122,11 @@ def no_assignment_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deciding, "_locked", read)
 
 
-def outcome(request: Callable[[], T]) -> T | Conflict | IntegrityError:
-    """What a request came to; integrity errors are what the safeguards exist to prevent."""
+def outcome(request: Callable[[], T]) -> T | Conflict | IntegrityError | RuleBroken:
+    """What a request came to; integrity errors and broken rules are what the safeguards exist to prevent."""
     try:
         return request()
-    except (Conflict, IntegrityError) as error:
+    except (Conflict, IntegrityError, RuleBroken) as error:
         return error
 
 
@@ -331,7 +331,7 @@ class Course:
         with world.database.read_only() as db:
             self.version = db.scalars(select(Booking.version).where(Booking.id == booking_id)).one()
             numbers = select(CourseSession.number, CourseSession.id).where(CourseSession.booking_id == booking_id)
-            self.sessions: dict[int, UUID] = dict(row.tuple() for row in db.execute(numbers))
+            self.sessions: dict[int, UUID] = {row.number: row.id for row in db.execute(numbers)}
 
     def replace(self, trainer_id: UUID) -> Callable[[], Proposed]:
         """Another trainer for the whole course."""
@@ -525,9 +525,11 @@ def substitute_beside(world: FaultWorld, verb: str) -> list[Any]:
 def test_without_the_bookings_lock_a_substitute_is_held_for_a_session_that_is_no_more(
     world: FaultWorld, no_booking_lock_to_change: None, verb: str
 ) -> None:
-    assert not any(isinstance(found, Exception) for found in substitute_beside(world, verb))
-    found = world.breaches()["orphaned slots"]
-    keep(f"booking's lock gone (substitute, {verb}): orphaned slots found", found, expected=True)
+    outcomes = substitute_beside(world, verb)
+    assert not any(isinstance(outcome, Conflict) for outcome in outcomes)
+    # Whoever writes last may notice that fewer sessions are left than were judged: that is a bug's error, too.
+    found = world.breaches()["orphaned slots"] + codes(outcomes).count("RuleBroken")
+    keep(f"booking's lock gone (substitute, {verb}): orphaned slots or errors found", found, expected=True)
     assert found > 0
 
 
