@@ -349,3 +349,35 @@ def until(condition: Callable[[], bool]) -> None:
             return
         pause.wait(0.02)
     raise AssertionError("it did not happen")
+
+
+@pytest.mark.parametrize("meanwhile", ["somebody arrives", "somebody is freed"])
+def test_the_second_look_is_what_is_chosen_from_and_explained(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    desk.trainers(1)
+    other, booking = desk.bookings(2)
+    held = desk.propose(other)
+    looks, seen = candidates, count()
+
+    def look(*args: Any, **how: Any) -> list[Verdict]:
+        found = looks(*args, **how)
+        if "only" not in how and next(seen) == 0:
+            if meanwhile == "somebody arrives":
+                desk.trainers(1)
+            else:
+                assert held.assignment_id is not None
+                id_ = held.assignment_id
+                desk.database.retrying(lambda work: service.withdraw(work, id_, version=1, by=SYSTEM, now=NOW))
+        return found
+
+    monkeypatch.setattr(service, "candidates", look)
+    made = desk.propose(booking)
+    assert (made.trainer_id == held.trainer_id) is (meanwhile == "somebody is freed")
+    with desk.database.read_only() as db:
+        asked = text(
+            "SELECT t.name, a.explanation FROM assignments a JOIN trainers t ON t.id = a.trainer_id WHERE a.id = :id"
+        )
+        name, explanation = db.execute(asked, {"id": made.assignment_id}).one()
+    assert made.trainer_name == name
+    assert [verdict["reasons"] for verdict in explanation if verdict["trainer_id"] == str(made.trainer_id)] == [[]]

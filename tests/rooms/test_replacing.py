@@ -645,3 +645,25 @@ def test_before_the_first_approval_the_trainer_of_a_session_is_whoever_is_propos
     desk.booking = waiting
     with read_only() as db:
         assert session_row(db, desk.ids(1)[0], visible_to=desk.staff).trainer == "Bela"
+
+
+def test_a_session_taken_back_from_a_substitute_goes_with_the_others(desk: Taught) -> None:
+    substitute, successor = desk.trainer("Bela"), desk.trainer("Chitra")
+    desk.approve(desk.substitute(desk.ids(5), substitute))
+    desk.approve(desk.substitute(desk.ids(5), desk.trainer_id))
+    assert set(desk.slots().values()) == {desk.trainer_id}
+    desk.approve(desk.replace(successor))
+    assert set(desk.slots().values()) == {successor}
+    approved = [row for row in desk.assignments() if row[1] == AssignmentStatus.APPROVED]
+    assert [who for _, _, who in approved] == [successor]
+
+
+def test_whoever_was_rejected_is_not_chosen_again_by_itself_but_may_be_named(desk: Taught) -> None:
+    near = desk.trainer("Bela")
+    desk.reject(desk.replace(near))
+    assert refused(lambda: desk.replace(None)) == "nobody-free"
+    other = desk.trainer("Chitra")
+    made = desk.replace(None)
+    assert made.trainer_id == other
+    desk.reject(made)
+    assert desk.replace(near).trainer_id == near

@@ -77,6 +77,7 @@ class Holding:
 
     booking: BookingNeed
     trainer_id: UUID
+    trainer_name: str
     automatic: bool
     expires_at: datetime
     explanation: Sequence[Verdict]
@@ -91,6 +92,7 @@ class Held:
 
     assignment_id: UUID
     trainer_id: UUID
+    trainer_name: str
     status: BookingStatus
 
 
@@ -136,7 +138,7 @@ def hold(work: Work, holding: Holding) -> Held:
     )
     if count != len(booking.sessions):
         raise RuleBroken(f"held {count} sessions of {len(booking.sessions)} that were judged")
-    return Held(assignment_id, holding.trainer_id, status)
+    return Held(assignment_id, holding.trainer_id, holding.trainer_name, status)
 
 
 def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[AuditEntry]:

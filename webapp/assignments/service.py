@@ -7,7 +7,7 @@ time, or for several in the order of their ids, so two of them can never wait fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from webapp.assignments.holding import Change, Held, Holding, hold
 from webapp.assignments.limits import Limits
 from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.queries.needs import BookingNeed, booking_need
+from webapp.assignments.queries.waiting import rejected_trainers
 from webapp.assignments.refusals import not_eligible, taken
 from webapp.assignments.rules import Verdict, hold_expires_at
 from webapp.audit import service as audit
@@ -66,7 +67,10 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One request under way: the locked booking and what it needs, and the verdicts its explanation will hold."""
+    """One request under way: the locked booking and what it needs, and the verdicts its explanation will hold.
+
+    The automatic choice leaves out those ``without``; a ``change`` is not explained by whom the booking has already.
+    """
 
     booking: BookingNeed
     verdicts: Sequence[Verdict]
@@ -79,6 +83,13 @@ class _Plan:
     def choosable(self, verdict: Verdict) -> bool:
         """Eligible, and not one the automatic choice must leave out."""
         return verdict.eligible and verdict.trainer_id not in self.without
+
+    def looked_at(self, db: Session) -> Sequence[Verdict]:
+        """The verdicts on everybody as of now, best first."""
+        booking = self.booking
+        found = candidates(db, booking.need, booking.family, max_courses=self.limits.max_courses)
+        present = self.change.instead_of if self.change else frozenset()
+        return [verdict for verdict in found if verdict.trainer_id not in present]
 
     def verdict_now(self, db: Session, trainer_id: UUID) -> Verdict:
         """The verdict on one trainer as the rows are now: under the trainer's lock it stays true."""
@@ -123,8 +134,8 @@ def propose(
     need = booking.need
     if need.starts[0] <= now:
         raise Conflict("booking-start-passed", "The first session has already begun. Edit the start date first.")
-    verdicts = candidates(work.db, need, booking.family, max_courses=limits.max_courses)
-    plan = _Plan(booking, verdicts, by, now, limits, without)
+    plan = _Plan(booking, (), by, now, limits, without)
+    plan = replace(plan, verdicts=plan.looked_at(work.db))
     held = _hold_best(work, plan) if trainer_id is None else _hold_named(work, plan, trainer_id)
     if held is None:
         audit.record(
@@ -135,10 +146,10 @@ def propose(
             operator_id=booking.operator_id,
             by=by,
             at=now,
-            after={"looked_at": len(verdicts)},
+            after={"looked_at": len(plan.verdicts)},
         )
         return Proposed(booking_id, BookingStatus.WAITLISTED)
-    return _proposed(booking_id, held, verdicts)
+    return _proposed(booking_id, held)
 
 
 def hold_instead(
@@ -153,20 +164,19 @@ def hold_instead(
 ) -> Proposed:
     """Hold the sessions of a locked booking for another trainer beside the one it has (rule A7).
 
-    Raises like ``propose``, and ``Conflict`` ``nobody-free`` where the choice is automatic: nothing waits for it.
+    Raises like ``propose``, and ``Conflict`` ``nobody-free`` where the choice is automatic: nothing waits for it. That
+    choice leaves out whoever was rejected for this booking.
     """
-    looked_at = candidates(work.db, booking.need, booking.family, max_courses=limits.max_courses)
-    verdicts = [verdict for verdict in looked_at if verdict.trainer_id not in change.instead_of]
-    plan = _Plan(booking, verdicts, by, now, limits, change.instead_of, change)
+    plan = _Plan(booking, (), by, now, limits, rejected_trainers(work.db, booking.id), change)
+    plan = replace(plan, verdicts=plan.looked_at(work.db))
     held = _hold_best(work, plan) if trainer_id is None else _hold_named(work, plan, trainer_id)
     if held is None:
         raise Conflict("nobody-free", "No other trainer is free for these sessions.")
-    return _proposed(booking.id, held, verdicts)
+    return _proposed(booking.id, held)
 
 
-def _proposed(booking_id: UUID, held: Held, verdicts: Sequence[Verdict]) -> Proposed:
-    name = next(verdict.name for verdict in verdicts if verdict.trainer_id == held.trainer_id)
-    return Proposed(booking_id, held.status, held.assignment_id, held.trainer_id, name)
+def _proposed(booking_id: UUID, held: Held) -> Proposed:
+    return Proposed(booking_id, held.status, held.assignment_id, held.trainer_id, held.trainer_name)
 
 
 def _hold_best(work: Work, plan: _Plan) -> Held | None:
@@ -181,9 +191,10 @@ def _hold_best(work: Work, plan: _Plan) -> Held | None:
             break
         ranked.remove(held.trainer_id)
         crowded = True
-    # Whoever was locked a moment ago may be taken by now, or free after all: ask afresh before waiting.
-    booking = plan.booking
-    for verdict in candidates(work.db, booking.need, booking.family, max_courses=plan.limits.max_courses):
+    # Whoever was locked a moment ago may be taken by now, or free after all: ask afresh before waiting, and explain by
+    # what was seen then.
+    plan = replace(plan, verdicts=plan.looked_at(work.db))
+    for verdict in plan.verdicts:
         if not verdict.eligible:
             break
         if not plan.choosable(verdict):
@@ -229,6 +240,7 @@ def _try_hold(
                 Holding(
                     booking=booking,
                     trainer_id=trainer_id,
+                    trainer_name=verdict.name,
                     automatic=automatic,
                     expires_at=hold_expires_at(plan.now, booking.need.starts[0], plan.limits.hold_hours),
                     explanation=plan.verdicts,

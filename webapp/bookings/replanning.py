@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from itertools import chain, islice, pairwise, repeat
+from itertools import islice, pairwise
 from typing import Protocol, TypeVar
 
 from webapp.bookings.rules import (
@@ -105,16 +105,17 @@ def plan_pause(
 ) -> tuple[PlannedSession, ...]:
     """The remaining ``sessions`` when the family pauses from one local date to another, both included (rule B8).
 
-    Those before the pause stay; the others, in their order, go on after it in the pattern of the ``request``: on
-    consecutive days, or in pairs on Sundays, at its time slot, never on a date to ``skip``. Raises ``Invalid``
-    ``pause-order`` for field ``to_date``, and ``crosses-midnight`` for field ``timeslot``.
+    Those of the pause go on after it in the pattern of the ``request``: on consecutive days, or in pairs on Sundays, at
+    its time slot, never on a date to ``skip``. Later ones make room for them, as far as they must, and keep their times
+    otherwise: the series runs longer, and no session comes earlier than it was. Raises ``Invalid`` ``pause-order`` for
+    field ``to_date``, and ``crosses-midnight`` for field ``timeslot``.
     """
     if to_date < from_date:
         raise Invalid("pause-order", "The pause must end after it begins.", field="to_date")
     ordered = sorted(sessions, key=lambda s: s.starts_at)
     kept = [session for session in ordered if session.date < from_date]
     going_on = [session for session in ordered if session.date >= from_date]
-    return (*kept, *_in_pattern(going_on, to_date + DAY, request, skip))
+    return (*kept, *_going_on(going_on, to_date + DAY, request, skip))
 
 
 def at_other_time(
@@ -169,22 +170,31 @@ def on_later_dates(
     return _sound(found, time_zone)
 
 
-def _in_pattern(
-    sessions: Sequence[PlannedSession], start: date, request: CourseRequest, skip: Collection[date]
+def _going_on(
+    sessions: Sequence[PlannedSession], resume: date, request: CourseRequest, skip: Collection[date]
 ) -> Iterator[PlannedSession]:
-    """Sessions laid out from a local date on, in the pattern of the request."""
-    if request.delivery_mode is DeliveryMode.SUNDAY_ONLY:
-        dates, a_day = open_dates(first_sunday(start), WEEK, skip), 2
-    else:
-        dates, a_day = open_dates(start, DAY, skip), 1
+    """Sessions in order, none before a local date: where they are, or at the next place of the pattern."""
+    sundays, zone = request.delivery_mode is DeliveryMode.SUNDAY_ONLY, request.time_zone
     before: PlannedSession | None = None
-    for session, on in zip(sessions, chain.from_iterable(repeat(on, a_day) for on in dates), strict=False):
-        if before is not None and before.date == on:
-            new = planned_after(before, session.number, request.time_zone, session.mode)
-        else:
-            new = planned(session.number, on, request.timeslot, request.time_zone, session.mode)
-        before = _within_its_day(new, request.time_zone)
+    of_day = 0
+    for session in sessions:
+        number, mode, new = session.number, session.mode, session
+        stays = resume <= session.date and session.date not in skip
+        if not stays or (before is not None and session.starts_at < before.ends_at):
+            if sundays and before is not None and of_day == 1 and _first_of_sunday(before, request):
+                new = planned_after(before, number, zone, mode)
+            else:
+                earliest = resume if before is None else max(resume, before.date + DAY)
+                dates = open_dates(first_sunday(earliest), WEEK, skip) if sundays else open_dates(earliest, DAY, skip)
+                new = planned(number, next(dates), request.timeslot, zone, mode)
+        of_day = of_day + 1 if before is not None and before.date == new.date else 1
+        before = _within_its_day(new, zone)
         yield before
+
+
+def _first_of_sunday(session: PlannedSession, request: CourseRequest) -> bool:
+    """Whether a session stands where the first of a pair does (rule B6)."""
+    return session.timeslot == request.timeslot and first_sunday(session.date) == session.date
 
 
 def _within_its_day(session: PlannedSession, time_zone: str) -> PlannedSession:

@@ -20,6 +20,7 @@ from webapp.assignments.conflicts import conflicts
 from webapp.assignments.deciding import end_assignments, lock_assignments
 from webapp.assignments.facts import TrainerFacts
 from webapp.assignments.limits import Limits
+from webapp.assignments.models import Assignment
 from webapp.assignments.queries.candidates import candidates, weigh
 from webapp.assignments.queries.covering import must_be_taught, must_lie_ahead, own_trainer, slots_now
 from webapp.assignments.queries.needs import NeededSession, booking_need, session_need
@@ -37,7 +38,6 @@ from webapp.course_sessions.rules import moved, paused, replanned
 from webapp.course_sessions.successors import Course, Successor, locked_substitutes, reschedule
 from webapp.db.work import Work
 from webapp.schedule import service as schedule
-from webapp.schedule.rules import SlotStatus
 
 _RASTER = [time(*divmod(minute, 60)) for minute in range(0, 24 * 60 - 20, 20)]
 """The times of day that are looked at for a session: every twenty minutes, as long as it ends by midnight."""
@@ -82,8 +82,7 @@ def move_answer(
     """
     course, change = _move(db, session_id, to_date, to_time, visible_to=visible_to, now=now, limits=limits)
     to, own = change.is_.planned, course.own.trainer_id
-    whole_day = _raster(to, course.booking.need.time_zone, _RASTER[::2])
-    facts = _facts(db, course, whole_day, limits)
+    facts = _facts(db, course, [to], limits)  # they tell of whole days
     need = course.with_sessions([to])
     others = candidates(db, need.need, need.family, max_courses=limits.max_courses)
     return MoveAnswer(
@@ -121,7 +120,8 @@ def move_session(
 def cancel_session(work: Work, session_id: UUID, *, version: int, reason: str, by: Actor, now: datetime) -> None:
     """Cancel one session that has not begun, with a reason: its trainer is free, and it needs a make-up (rule S1).
 
-    An open proposal that covers it goes on without it, and is withdrawn when it covered nothing else. Raises
+    An open proposal that covers it goes on without it, as another version, and is withdrawn when it covered nothing
+    else. Raises
     ``NotFound``, ``Invalid`` for the ``reason``, and ``Conflict`` ``booking-changed``, ``booking-not-taught``,
     ``session-begun`` and ``session-done``.
     """
@@ -132,10 +132,16 @@ def cancel_session(work: Work, session_id: UUID, *, version: int, reason: str, b
     must_lie_ahead(session.status, session.starts_at, now)
     slots = slots_now(work.db, booking.id)
     going = slots.without({session_id})
-    withdrawn = lock_assignments(work.db, [id_ for id_, slot in going.items() if slot.status is SlotStatus.HELD])
+    losing = {slot.assignment_id for slot in slots.held_for({session_id})}
+    withdrawn: list[Assignment] = []
+    shorter: list[Assignment] = []
+    for assignment in lock_assignments(work.db, losing):
+        (withdrawn if assignment.id in going else shorter).append(assignment)
     replaced = locked_substitutes(work.db, slots, {session_id})
     schedule.lock_trainers(work.db, {slot.trainer_id for slot in slots.slots if slot.session_id == session_id})
     end_assignments(work, withdrawn, AssignmentStatus.WITHDRAWN, by=by, now=now, reason=reason)
+    for assignment in shorter:
+        assignment.version += 1  # nobody approves what they have not seen
     end_assignments(work, replaced, AssignmentStatus.REPLACED, by=by, now=now, reason=reason)
     schedule.release_sessions(work, booking.id, [session_id], operator_id=booking.operator_id, by=by, now=now)
     before = session.status
@@ -279,28 +285,38 @@ def _facts(db: Session, course: Course, sessions: Sequence[PlannedSession], limi
     return weigh(db, booking.need, booking.family, max_courses=limits.max_courses, only=own).facts[own]
 
 
-def _raster(session: PlannedSession, time_zone: str, slots: Sequence[time]) -> list[PlannedSession]:
-    """The session at other times of its day, without those that do not exist or would leave the day."""
-    at = [planned(session.number, session.date, slot, time_zone, session.mode) for slot in slots]
-    return [wanted for wanted in at if not wanted.shifted and not crosses_midnight(wanted, time_zone)]
-
-
 def _free_times(course: Course, change: Successor, facts: TrainerFacts, now: datetime) -> tuple[time, ...]:
     """The times of the day of a move that would do; online the time slot stays (rule B7)."""
     to, zone = change.is_.planned, course.booking.need.time_zone
-    slots = _RASTER if to.mode is SessionMode.OFFLINE else [to.timeslot]
     others = [other.planned.period for other in course.booking.sessions if other.id != change.of.id]
+    at = (planned(to.number, to.date, slot, zone, to.mode) for slot in _slots_for(to))
+    wanted = [
+        session
+        for session in at
+        if not session.shifted
+        and not crosses_midnight(session, zone)
+        and session.starts_at > now
+        and not any(session.period.overlaps(other) for other in others)
+    ]
     free: set[time] = set()
-    # Times twenty minutes apart overlap each other; every other of them do not, and are looked at together.
-    for wanted in (_raster(to, zone, slots[::2]), _raster(to, zone, slots[1::2])):
-        if wanted:
-            need = course.with_sessions(wanted).need
-            blocked = conflicts(need, facts).indexes
-            free.update(
-                session.timeslot
-                for index, session in enumerate(need.sessions)
-                if index not in blocked
-                and session.starts_at > now
-                and not any(session.period.overlaps(other) for other in others)
-            )
+    for together in _apart(wanted):
+        need = course.with_sessions(together).need
+        blocked = conflicts(need, facts).indexes
+        free.update(session.timeslot for index, session in enumerate(need.sessions) if index not in blocked)
     return tuple(sorted(free))
+
+
+def _slots_for(session: PlannedSession) -> Sequence[time]:
+    return _RASTER if session.mode is SessionMode.OFFLINE else [session.timeslot]
+
+
+def _apart(sessions: Sequence[PlannedSession]) -> list[list[PlannedSession]]:
+    """Sessions in as few groups as they can be looked at together: those of a group do not overlap."""
+    groups: list[list[PlannedSession]] = []
+    for session in sorted(sessions, key=lambda one: one.starts_at):
+        group = next((group for group in groups if group[-1].ends_at <= session.starts_at), None)
+        if group is None:
+            groups.append([session])
+        else:
+            group.append(session)
+    return groups

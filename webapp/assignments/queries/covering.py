@@ -58,13 +58,15 @@ class SlotsNow:
             if slot.session_id in session_ids and slot.status is SlotStatus.BOOKED
         }
 
-    def own_sessions(self) -> frozenset[UUID]:
-        """The sessions that are the booking's own trainer's, not a substitute's."""
+    def sessions_of(self, trainer_id: UUID) -> frozenset[UUID]:
+        """The sessions a trainer is booked for: as the booking's own, or taken back from a substitute."""
         return frozenset(
-            slot.session_id
-            for slot in self.slots
-            if slot.status is SlotStatus.BOOKED and slot.kind is not AssignmentKind.SUBSTITUTE
+            slot.session_id for slot in self.slots if slot.status is SlotStatus.BOOKED and slot.trainer_id == trainer_id
         )
+
+    def held_for(self, session_ids: Collection[UUID]) -> list[SlotNow]:
+        """The slots that open proposals hold for some sessions."""
+        return [slot for slot in self.slots if slot.session_id in session_ids and slot.status is SlotStatus.HELD]
 
     def without(self, session_ids: Collection[UUID]) -> dict[UUID, SlotNow]:
         """The assignments that have a slot now and would have none without those of these sessions."""
@@ -133,14 +135,14 @@ def own_trainer(db: Session, booking_id: UUID) -> OwnTrainer:
 def remaining_cover(
     db: Session, booking_id: UUID, *, visible_to: Actor, now: datetime, travel: TravelSettings = DEFAULT_TRAVEL
 ) -> Covered:
-    """What a replacement would cover: the sessions not begun that are the booking's own trainer's.
+    """What a replacement would cover: the sessions not begun that the booking's own trainer is booked for.
 
     Raises ``NotFound``; ``Conflict`` ``booking-not-taught``, ``nothing-to-teach`` and ``cover-pending``.
     """
     booking = booking_need(db, booking_id, visible_to=visible_to, travel=travel)
     must_be_taught(booking.status)
     slots = slots_now(db, booking_id)
-    own = slots.own_sessions()
+    own = slots.sessions_of(own_trainer(db, booking_id).trainer_id)
     return _covered(booking, slots, {session.id for session in remaining(booking.sessions, now) if session.id in own})
 
 

@@ -91,13 +91,13 @@ _LOCK = text(_NEED + " FOR UPDATE OF booking").bindparams(*_TYPES)
 
 
 def session_need(
-    db: Session, session_id: UUID, *, visible_to: Actor, travel: TravelSettings = DEFAULT_TRAVEL, lock: bool = False
+    db: Session, session_id: UUID, *, visible_to: Actor, travel: TravelSettings = DEFAULT_TRAVEL
 ) -> tuple[BookingNeed, NeededSession]:
     """A session, open, missed or cancelled, and the booking it belongs to with its open sessions.
 
     One that is not open itself is not among them, unless it is the only one: another may be taught at its time by now.
 
-    With ``lock`` under the booking's row lock. Raises ``NotFound``, and ``Conflict`` ``session-done`` for one that is
+    Raises ``NotFound``, and ``Conflict`` ``session-done`` for one that is
     completed or was rescheduled already.
     """
     booking_id = db.scalar(
@@ -107,7 +107,7 @@ def session_need(
     )
     if booking_id is None:
         raise NotFound()
-    row = _row(db, booking_id, visible_to=visible_to, lock=lock, with_session=session_id)
+    row = _row(db, booking_id, visible_to=visible_to, lock=False, with_session=session_id)
     sessions = {session.id: session for session in map(_session, row.sessions)}
     session = sessions[session_id]
     if session.status in (CourseSessionStatus.COMPLETED, CourseSessionStatus.RESCHEDULED):

@@ -35,7 +35,8 @@ _AROUND = 2 * DAY
 _AHEAD = timedelta(days=31)
 """How much more is remembered at once, so that the next question, a little later, is answered from memory too."""
 _REMEMBERED = 20_000
-"""Trainers at most, of all operators together: some 5 kB each with two months of full days."""
+"""Trainers at most, of all operators together: some 5 kB each for two months of full days, more where courses further
+ahead were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
