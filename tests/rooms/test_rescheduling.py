@@ -46,6 +46,7 @@ class Desk:
                 by=how.get("by", self.taught.staff),
                 now=how.get("now", NOW),
                 limits=LIMITS,
+                without_trainer=how.get("without_trainer", False),
             )
 
     def move_answer(self, number: int, to_date: date, to_time: time = time(16), **how: Any) -> MoveAnswer:

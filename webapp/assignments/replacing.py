@@ -34,7 +34,7 @@ def replace_trainer(
     now: datetime,
     limits: Limits,
 ) -> Proposed:
-    """Propose another trainer for all sessions not begun that are the booking's own trainer's.
+    """Propose another trainer for all sessions not begun that are the booking's own trainer's, or nobody's.
 
     A session given to a substitute stays with the substitute. With a ``trainer_id`` that trainer is held or the request
     fails; without one the best who is free. Raises ``NotFound``; ``Invalid`` for the ``reason``; ``Conflict``
@@ -44,7 +44,7 @@ def replace_trainer(
     reason = required_reason(reason)
     booking_to_change(work.db, booking_id, by=by, version=version)
     covered = remaining_cover(work.db, booking_id, visible_to=by, now=now, travel=limits.travel)
-    change = Change(AssignmentKind.REPLACEMENT, frozenset(covered.trainers), reason)
+    change = Change(AssignmentKind.REPLACEMENT, frozenset(covered.instead_of), reason)
     return _propose(work, covered, change, trainer_id, by=by, now=now, limits=limits)
 
 
@@ -62,12 +62,14 @@ def propose_substitute(
 ) -> Proposed:
     """Propose another trainer for some sessions of a booking that lie ahead; its own trainer keeps the others.
 
+    A session that nobody has yet is found its trainer by this.
+
     Raises like ``replace_trainer``, and ``Conflict`` ``session-begun`` and ``session-done``.
     """
     reason = required_reason(reason)
     booking_to_change(work.db, booking_id, by=by, version=version)
     covered = sessions_cover(work.db, booking_id, session_ids, visible_to=by, now=now, travel=limits.travel)
-    change = Change(AssignmentKind.SUBSTITUTE, frozenset(covered.trainers), reason)
+    change = Change(AssignmentKind.SUBSTITUTE, frozenset(covered.instead_of), reason)
     return _propose(work, covered, change, trainer_id, by=by, now=now, limits=limits)
 
 
@@ -75,8 +77,8 @@ def _propose(
     work: Work, covered: Covered, change: Change, trainer_id: UUID | None, *, by: Actor, now: datetime, limits: Limits
 ) -> Proposed:
     booking = covered.booking
-    if trainer_id is not None and trainer_id in covered.trainers:
-        name = covered.trainers[trainer_id]
+    if trainer_id is not None and trainer_id in covered.instead_of:
+        name = covered.instead_of[trainer_id]
         raise Conflict("same-trainer", "%(name)s has these sessions already.", name=name)
     proposed = service.hold_instead(work, booking, trainer_id, change=change, by=by, now=now, limits=limits)
     if booking.auto_approve and proposed.assignment_id is not None:

@@ -67,8 +67,14 @@ class SessionRow:
     students: tuple[Participant, ...]
 
     def ahead_at(self, now: datetime) -> bool:
-        """Whether it can be moved, cancelled or taught by a substitute: it has a trainer and has not begun."""
+        """Whether it can be moved, cancelled or taught by a substitute: the course is taught and it has not begun."""
         return self.status is CourseSessionStatus.SCHEDULED and self.starts_at > now and self.booking_status in TAUGHT
+
+    @property
+    def without_trainer(self) -> bool:
+        """Whether it was planned although nobody could take it, and nobody is booked for it yet."""
+        scheduled = self.status is CourseSessionStatus.SCHEDULED and self.booking_status in TAUGHT
+        return scheduled and self.trainer_id is None
 
     @property
     def lost(self) -> bool:

@@ -2,7 +2,8 @@
 
 Part of the service. A session is never changed in place: it becomes ``rescheduled`` and points to its successor, which
 has its number and mode. No approval is asked for, because the trainer stays the same: the booking's own, also where a
-substitute had the session. Under the trainer's lock the one scorer judges the new times; if it refuses nothing changes.
+substitute had the session. Under the trainer's lock the one scorer judges the new times; if it refuses nothing changes,
+unless one session is planned without a trainer on purpose: a substitute is found for it afterwards.
 Locks are taken in this order: booking, assignments, trainers by id.
 """
 
@@ -103,17 +104,21 @@ def move_session(
     by: Actor,
     now: datetime,
     limits: Limits,
+    without_trainer: bool = False,
 ) -> UUID:
     """Move a session that has not begun to a local date and time, or plan the make-up of one missed or cancelled.
 
     Returns the id of its successor; ``version`` is the booking's. A cancelled one that still lies ahead may come back
-    at its own time. Raises ``NotFound``; ``Invalid`` as ``rules.replanned`` does; ``Conflict`` ``booking-changed``,
+    at its own time. ``without_trainer`` plans it although the booking's own trainer cannot take it: it needs cover
+    then, and a substitute can be proposed for it. Otherwise a course whose trainer has left could never be made whole.
+
+    Raises ``NotFound``; ``Invalid`` as ``rules.replanned`` does; ``Conflict`` ``booking-changed``,
     ``booking-not-taught``, ``session-begun``, ``session-done``, ``cover-pending``, ``trainer-taken`` and
-    ``trainer-not-eligible``.
+    ``trainer-not-eligible``, or ``trainer-free`` where the session could have its trainer after all.
     """
     booking = _locked(work.db, session_id, version=version, by=by)
     course, change = _move(work.db, session_id, to_date, to_time, visible_to=by, now=now, limits=limits)
-    reschedule(work, booking, course, [change], by=by, now=now, limits=limits)
+    reschedule(work, booking, course, [change], by=by, now=now, limits=limits, without_trainer=without_trainer)
     return change.is_.id
 
 

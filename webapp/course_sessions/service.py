@@ -60,7 +60,8 @@ def mark(
     """Record a session as completed with one mark per student, or as missed; returns the booking's status after it.
 
     Completing twice changes nothing but the marks, which may be corrected. Raises ``NotFound``; ``Conflict``
-    ``session-not-started``, ``session-move``, ``booking-not-taught``; ``Invalid`` ``marks-incomplete``.
+    ``session-not-started``, ``session-move``, ``booking-not-taught``, ``session-without-trainer``; ``Invalid``
+    ``marks-incomplete``.
     """
     booking_id = booking_of(work.db, session_id, visible_to=by)
     booking = booking_to_change(work.db, booking_id, by=by)
@@ -75,6 +76,12 @@ def mark(
         return booking.status
     if booking.status not in TAUGHT:
         raise Conflict("booking-not-taught", "Sessions are marked once the trainer is approved.")
+    if session.status is CourseSessionStatus.COMPLETED and session.taught_by is None:
+        # It was planned without a trainer and no substitute was approved in time: nobody can have taught it.
+        raise Conflict(
+            "session-without-trainer",
+            "Nobody is booked for this session. Mark it as missed, plan its make-up and find a substitute first.",
+        )
     audit.record(
         work,
         f"session.{session.status.value}",

@@ -25,6 +25,7 @@ from webapp.audit import service as audit
 from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.rules import CourseSessionStatus, PlannedSession, SessionMode
 from webapp.core.actor import Actor
+from webapp.core.errors import Conflict
 from webapp.core.ids import new_id
 from webapp.course_sessions.rules import moved
 from webapp.db.work import Work
@@ -63,20 +64,26 @@ def reschedule(
     by: Actor,
     now: datetime,
     limits: Limits,
+    without_trainer: bool = False,
 ) -> None:
-    """Give sessions of a locked booking their successors, and the successors to the booking's own trainer."""
+    """Give sessions of a locked booking their successors, and the successors to the booking's own trainer.
+
+    ``without_trainer`` to nobody, and only where the own trainer cannot take them: whoever has a trainer keeps them.
+    """
     own, need = course.own, course.booking.at([change.is_ for change in changes])
     ahead = {change.of.id for change in changes if change.of.starts_at > now}
     replaced = locked_substitutes(work.db, course.slots, ahead)
     schedule.lock_trainers(work.db, {own.trainer_id, *course.slots.trainers_of(ahead)})
     (verdict,) = candidates(work.db, need.need, need.family, max_courses=limits.max_courses, only=own.trainer_id)
-    if not verdict.eligible:
+    if without_trainer and verdict.eligible:
+        raise Conflict("trainer-free", "%(name)s is free then: move it with them.", name=own.name)
+    if not without_trainer and not verdict.eligible:
         raise not_eligible(verdict)
     with work.db.begin_nested():  # what the database refuses leaves nothing behind, even in its own transaction
         end_assignments(work, replaced, AssignmentStatus.REPLACED, by=by, now=now)
         schedule.release_sessions(work, booking.id, ahead, operator_id=booking.operator_id, by=by, now=now)
-        _store(work, booking, changes, own, by=by, now=now)
-        took = schedule.take(
+        _store(work, booking, changes, None if without_trainer else own.trainer_id, by=by, now=now)
+        took = without_trainer or schedule.take(
             work,
             [_slot(need, change.is_) for change in changes],
             operator_id=booking.operator_id,
@@ -106,9 +113,9 @@ def _slot(booking: BookingNeed, session: NeededSession) -> SlotToTake:
 
 
 def _store(
-    work: Work, booking: Booking, changes: Sequence[Successor], own: OwnTrainer, *, by: Actor, now: datetime
+    work: Work, booking: Booking, changes: Sequence[Successor], trainer_id: UUID | None, *, by: Actor, now: datetime
 ) -> None:
-    """Write the successors and point to them, with an audit entry for each."""
+    """Write the successors and point to them, with an audit entry for each that says who has them, if anybody."""
     # First those that go: a number has one session that counts.
     work.db.execute(
         update(CourseSession),
@@ -155,6 +162,6 @@ def _store(
                 "successor_id": to.id,
                 "booking_id": booking.id,
                 "number": to.planned.number,
-                "trainer_id": own.trainer_id,
+                "trainer_id": trainer_id,
             },
         )

@@ -117,6 +117,8 @@ def _days_of(happened: Happened) -> str:
     """The days an entry is about: from when to when a session was moved, or how long a series pauses."""
     before, after = happened.before, happened.after
     if happened.what == "session.rescheduled" and "date" in before and "date" in after:
+        if after.get("trainer_id", "") is None:
+            return _("%(before)s → %(after)s, with nobody yet", before=_moment(before), after=_moment(after))
         return _("%(before)s → %(after)s", before=_moment(before), after=_moment(after))
     if happened.what == "booking.paused" and "from_date" in after and "to_date" in after:
         first, last = (day(date.fromisoformat(after[name])) for name in ("from_date", "to_date"))

@@ -1,4 +1,4 @@
-"""Booked sessions that their trainer cannot teach: time off fell on them, or the trainer has left."""
+"""Sessions that nobody will come to: time off fell on them, their trainer has left, or they never had one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import and_, exists, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.bookings.models import Booking, CourseSession
+from webapp.bookings.rules import TAUGHT, CourseSessionStatus
 from webapp.core.actor import Actor
 from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
@@ -21,15 +22,19 @@ from webapp.zones.models import Zone
 
 
 class CoverReason(StrEnum):
-    """Why a booked session needs somebody else."""
+    """Why a session needs somebody else."""
 
     OFF = "off"
     INACTIVE = "inactive"
+    NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
 class UncoveredSession:
-    """One booked session whose trainer will not come; ``starts_at`` is shown in the session's ``time_zone``."""
+    """One session that nobody will come to; ``starts_at`` is shown in the session's ``time_zone``.
+
+    It has no ``trainer`` where it was planned without one.
+    """
 
     session_id: UUID
     booking_id: UUID
@@ -40,8 +45,8 @@ class UncoveredSession:
     zone: str
     starts_at: datetime
     time_zone: str
-    trainer_id: UUID
-    trainer: str
+    trainer_id: UUID | None
+    trainer: str | None
     reason: CoverReason
     proposed_id: UUID | None = None
     """The open proposal of somebody else for it, and whom it proposes: until it is approved nobody will come."""
@@ -51,10 +56,14 @@ class UncoveredSession:
 def needs_cover(
     db: Session, *, now: datetime, limit: int, offset: int = 0, visible_to: Actor
 ) -> tuple[list[UncoveredSession], int]:
-    """Booked sessions from ``now`` on whose trainer is away or not active, earliest first, and how many in all."""
+    """Sessions of courses under way from ``now`` on whose trainer is away or not active, or that nobody has.
+
+    Earliest first, and how many in all. They are asked of the sessions, not of the slots: one without has none.
+    """
     away = exists().where(
         TimeOff.trainer_id == ScheduleSlot.trainer_id, TimeOff.period.bool_op("&&")(ScheduleSlot.period)
     )
+    booked = and_(ScheduleSlot.course_session_id == CourseSession.id, ScheduleSlot.status == SlotStatus.BOOKED)
     held, other = aliased(ScheduleSlot), aliased(Trainer)
     found = (
         select(
@@ -74,18 +83,19 @@ def needs_cover(
             other.name,
             func.count().over(),
         )
-        .join(ScheduleSlot, ScheduleSlot.course_session_id == CourseSession.id)
         .join(Booking, Booking.id == CourseSession.booking_id)
         .join(Course, Course.id == Booking.course_id)
         .join(Zone, Zone.id == Booking.zone_id)
-        .join(Trainer, Trainer.id == ScheduleSlot.trainer_id)
+        .outerjoin(ScheduleSlot, booked)
+        .outerjoin(Trainer, Trainer.id == ScheduleSlot.trainer_id)
         .outerjoin(held, and_(held.course_session_id == CourseSession.id, held.status == SlotStatus.HELD))
         .outerjoin(other, other.id == held.trainer_id)
         .where(
-            ScheduleSlot.status == SlotStatus.BOOKED,
+            Booking.status.in_(TAUGHT),
+            CourseSession.status == CourseSessionStatus.SCHEDULED,
             CourseSession.starts_at >= now,
-            or_(not_(Trainer.active), away),
-            owned_by(ScheduleSlot.operator_id, visible_to),
+            or_(Trainer.id.is_(None), not_(Trainer.active), away),
+            owned_by(CourseSession.operator_id, visible_to),
         )
         .order_by(CourseSession.starts_at, CourseSession.id)
         .limit(limit)
@@ -105,10 +115,17 @@ def needs_cover(
             time_zone=row[8],
             trainer_id=row[9],
             trainer=row[10],
-            reason=CoverReason.OFF if row[11] else CoverReason.INACTIVE,
+            reason=_reason(row[11]),
             proposed_id=row[12],
             proposed=row[13],
         )
         for row in rows
     ]
     return sessions, rows[0][14] if rows else 0
+
+
+def _reason(active: bool | None) -> CoverReason:
+    """Why, by whether the trainer is active: an active one is away, and nobody is neither."""
+    if active is None:
+        return CoverReason.NOBODY
+    return CoverReason.OFF if active else CoverReason.INACTIVE

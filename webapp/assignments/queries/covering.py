@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -26,10 +26,20 @@ from webapp.trainers.models import Trainer
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What a change of trainer would cover: the booking with only those sessions, and who has them now, by id."""
+    """What a change of trainer would cover: the booking with only those sessions, and who has them now, by id.
+
+    Nobody has a session that was planned without a trainer; a replacement is instead of the booking's ``own`` trainer
+    even if it covers no other.
+    """
 
     booking: BookingNeed
     trainers: Mapping[UUID, str]
+    own: OwnTrainer | None = None
+
+    @property
+    def instead_of(self) -> Mapping[UUID, str]:
+        """Whom the change is instead of, by id: they cannot be proposed for it."""
+        return {**self.trainers, **({self.own.trainer_id: self.own.name} if self.own else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,10 @@ class SlotsNow:
     def held_for(self, session_ids: Collection[UUID]) -> list[SlotNow]:
         """The slots that open proposals hold for some sessions."""
         return [slot for slot in self.slots if slot.session_id in session_ids and slot.status is SlotStatus.HELD]
+
+    def taken_sessions(self) -> frozenset[UUID]:
+        """The sessions somebody is booked for."""
+        return frozenset(slot.session_id for slot in self.slots if slot.status is SlotStatus.BOOKED)
 
     def without(self, session_ids: Collection[UUID]) -> dict[UUID, SlotNow]:
         """The assignments that have a slot now and would have none without those of these sessions."""
@@ -135,15 +149,20 @@ def own_trainer(db: Session, booking_id: UUID) -> OwnTrainer:
 def remaining_cover(
     db: Session, booking_id: UUID, *, visible_to: Actor, now: datetime, travel: TravelSettings = DEFAULT_TRAVEL
 ) -> Covered:
-    """What a replacement would cover: the sessions not begun that the booking's own trainer is booked for.
+    """What a replacement would cover: the sessions not begun that the own trainer is booked for, or nobody.
+
+    Those that nobody has belong to the course, and so to whoever teaches it.
 
     Raises ``NotFound``; ``Conflict`` ``booking-not-taught``, ``nothing-to-teach`` and ``cover-pending``.
     """
     booking = booking_need(db, booking_id, visible_to=visible_to, travel=travel)
     must_be_taught(booking.status)
     slots = slots_now(db, booking_id)
-    own = slots.sessions_of(own_trainer(db, booking_id).trainer_id)
-    return _covered(booking, slots, {session.id for session in remaining(booking.sessions, now) if session.id in own})
+    own = own_trainer(db, booking_id)
+    theirs, taken = slots.sessions_of(own.trainer_id), slots.taken_sessions()
+    ahead = {session.id for session in remaining(booking.sessions, now)}
+    covered = _covered(booking, slots, {id_ for id_ in ahead if id_ in theirs or id_ not in taken})
+    return replace(covered, own=own)
 
 
 def sessions_cover(

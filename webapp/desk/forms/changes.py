@@ -19,10 +19,11 @@ from webapp.web.forms import BaseForm, DayField, LongTextField, TimeslotField, n
 
 
 class Step(StrEnum):
-    """What a button asks for: the answer first, or the change itself."""
+    """What a button asks for: the answer first, the change itself, or the change without the booking's own trainer."""
 
     ASK = "ask"
     DO = "do"
+    WITHOUT = "without"
 
 
 class VersionedForm(BaseForm):

@@ -70,10 +70,10 @@ def sessions_ahead(db: Session, booking: BookingDetail, *, now: datetime) -> tup
 
 
 def trainers_to_take_over(db: Session, covered: Covered, *, limits: Limits, by_free: bool = False) -> Trainers:
-    """The trainers for the covered sessions, without those who have them now. Two statements."""
+    """The trainers for the covered sessions, without those whom the change is instead of. Two statements."""
     need = covered.booking.need
     found = weigh(db, need, covered.booking.family, max_courses=limits.max_courses)
-    verdicts = [verdict for verdict in found.verdicts if verdict.trainer_id not in covered.trainers]
+    verdicts = [verdict for verdict in found.verdicts if verdict.trainer_id not in covered.instead_of]
     return Trainers(
         tuple(verdict for verdict in verdicts if verdict.eligible),
         tuple(verdict for verdict in verdicts if not verdict.eligible),

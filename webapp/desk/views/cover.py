@@ -1,4 +1,4 @@
-"""Which booked sessions need another trainer."""
+"""Which sessions need another trainer, or have none yet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CoverPage:
 @bp.get("/cover")
 @requires(Permission.SESSION_READ)
 def cover() -> ResponseReturnValue:
-    """Sessions whose trainer is away or has left, whatever was booked before."""
+    """Sessions whose trainer is away or has left, whatever was booked before, and those nobody has."""
     args = page_args(request.args)
     with read_only() as db:
         rows, total = needs_cover(db, now=clock.now(), limit=args.limit, offset=args.offset, visible_to=current_actor())

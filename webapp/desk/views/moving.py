@@ -90,10 +90,11 @@ def move(session_id: UUID) -> ResponseReturnValue:
 @bp.post("/sessions/<uuid:session_id>/move")
 @requires(Permission.BOOKING_WRITE)
 def move_session(session_id: UUID) -> ResponseReturnValue:
-    """Say what stands against the day and time, or move the session there."""
+    """Say what stands against the day and time, or move the session there; without its trainer, find somebody else."""
     form, page = MoveForm(), _found(session_id)
     form.apply(request.form.get("at"))
-    asks = "at" in request.form or step_of(request.form.get("do")) is Step.ASK
+    step = step_of(request.form.get("do"))
+    asks, without = "at" in request.form or step is Step.ASK, step is Step.WITHOUT
     if not form.validate_on_submit():
         return _render(page, form, status=422)
     if asks:
@@ -101,9 +102,16 @@ def move_session(session_id: UUID) -> ResponseReturnValue:
     actor, on, at = current_actor(), form.to_date.data, form.timeslot.data
 
     def task(work: Work) -> UUID:
-        version = form.version_seen
         return rescheduling.move_session(
-            work, session_id, on, at, version=version, by=actor, now=clock.now(), limits=limits()
+            work,
+            session_id,
+            on,
+            at,
+            version=form.version_seen,
+            by=actor,
+            now=clock.now(),
+            limits=limits(),
+            without_trainer=without,
         )
 
     try:
@@ -114,6 +122,9 @@ def move_session(session_id: UUID) -> ResponseReturnValue:
     with read_only() as db:
         moved = session_row(db, successor_id, visible_to=actor)
     when = instant(moved.starts_at, moved.time_zone)
+    if without:
+        flash(_("Session %(number)s is now on %(when)s, with nobody yet.", number=moved.number, when=when))
+        return redirect_after(url_for("desk.substitute", booking_id=moved.booking_id, session=successor_id))
     flash(_("Session %(number)s is now on %(when)s.", number=moved.number, when=when))
     return redirect_after(url_for("course_sessions.show", session_id=successor_id))
 
