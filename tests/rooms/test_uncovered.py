@@ -274,7 +274,7 @@ def test_without_an_approval_it_still_needs_cover(desk: Desk, how: str) -> None:
     assert (needed.session_id, needed.reason, needed.proposed) == (new, CoverReason.NOBODY, None)
     assert taught.slots("held") == {}
     assert (taught.status, taught.assignments()[-1][1]) == ("assigned", how)
-    again = taught.substitute([new])
+    again = taught.substitute([new], made.trainer_id)
     taught.approve(again)
     assert taught.slots()[8] == again.trainer_id
 
