@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import and_, exists, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from webapp.assignments.models import Assignment
+from webapp.assignments.rules import AssignmentStatus
 from webapp.bookings.models import Booking, CourseSession
 from webapp.core.actor import Actor
 from webapp.courses.models import Course
@@ -46,6 +48,8 @@ class UncoveredSession:
     proposed_id: UUID | None = None
     """The open proposal of somebody else for it, and whom it proposes: until it is approved nobody will come."""
     proposed: str | None = None
+    change_open: bool = False
+    """Somebody else is proposed for some session of the booking: the rest cannot be replaced until that is decided."""
 
 
 def needs_cover(
@@ -55,6 +59,7 @@ def needs_cover(
     away = exists().where(
         TimeOff.trainer_id == ScheduleSlot.trainer_id, TimeOff.period.bool_op("&&")(ScheduleSlot.period)
     )
+    change_open = exists().where(Assignment.booking_id == Booking.id, Assignment.status == AssignmentStatus.PROPOSED)
     held, other = aliased(ScheduleSlot), aliased(Trainer)
     found = (
         select(
@@ -72,6 +77,7 @@ def needs_cover(
             Trainer.active,
             held.assignment_id,
             other.name,
+            change_open,
             func.count().over(),
         )
         .join(ScheduleSlot, ScheduleSlot.course_session_id == CourseSession.id)
@@ -108,7 +114,8 @@ def needs_cover(
             reason=CoverReason.OFF if row[11] else CoverReason.INACTIVE,
             proposed_id=row[12],
             proposed=row[13],
+            change_open=row[14],
         )
         for row in rows
     ]
-    return sessions, rows[0][14] if rows else 0
+    return sessions, rows[0][15] if rows else 0
