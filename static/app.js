@@ -26,7 +26,11 @@
     if (summary) summary.focus();
   }
 
-  document.addEventListener("DOMContentLoaded", () => focusErrors(document));
+  document.addEventListener("DOMContentLoaded", () => {
+    // A whole page shows its fields as the server wrote them: the marks are for swaps alone.
+    document.querySelectorAll("[data-filled]").forEach((field) => field.removeAttribute("data-filled"));
+    focusErrors(document);
+  });
 
   document.addEventListener("click", (event) => {
     const close = event.target.closest(".zd-toast-close");
@@ -44,6 +48,9 @@
     menu.querySelector("summary").focus();
   });
 
+  // The form that one of several answers was picked in, until its answer is there.
+  let pickedIn = null;
+
   // A second press of the same button while the first is on its way is dropped here, and refused by the server anyway.
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -55,6 +62,7 @@
     }
     form.dataset.sending = "yes";
     form.setAttribute("aria-busy", "true");
+    pickedIn = event.submitter && event.submitter.closest("[data-picks]") ? form : null;
   }, true);
 
   function sent(form) {
@@ -78,19 +86,22 @@
   document.addEventListener("htmx:after:swap", (event) => {
     const ctx = event.detail.ctx;
     if (!ctx.response) return;
-    // A swap leaves what somebody typed; what the server wrote over it has to be shown.
-    for (const field of document.querySelectorAll("[data-filled]")) {
+    const target = ctx.target instanceof Element ? ctx.target : null;
+    const swapped = (target && target.id && document.getElementById(target.id)) || target;
+    // A swap leaves what somebody typed; what the server wrote over it has to be shown, and nothing else.
+    for (const field of swapped ? swapped.querySelectorAll("[data-filled]") : []) {
       field.value = field.defaultValue;
       field.removeAttribute("data-filled");
     }
-    const failed = [409, 422].includes(ctx.response.status) && document.querySelector("[data-error-summary]") !== null;
+    const wrong = document.querySelector("[data-error-summary]") !== null;
     const prefix = document.body.dataset.errorPrefix;
     const bare = document.title.startsWith(prefix) ? document.title.slice(prefix.length).trim() : document.title;
-    document.title = failed ? prefix + " " + bare : bare;
-    if (!failed) {
+    document.title = wrong ? prefix + " " + bare : bare;
+    const picked = pickedIn !== null && pickedIn === ctx.sourceElement;
+    if (picked) pickedIn = null;
+    if (!wrong || ![409, 422].includes(ctx.response.status)) {
       // Whoever picked one of several answers goes on where it is acted upon, also when the pick itself is gone.
-      const here = document.activeElement;
-      const next = (here === document.body || here.closest("[data-picks]")) && document.querySelector("[data-focus-next]");
+      const next = picked && document.querySelector("[data-focus-next]");
       if (next) next.focus();
       return;
     }

@@ -47,9 +47,18 @@ SHARE = 0.1
 NEEDS_SERVERS = {"ops.readyz"}
 """Answers 503 where no worker and no sweeper runs."""
 
-OF_SOME_STATES = {"certificates.pdf", "desk.edit", "desk.propose", "desk.replace", "desk.substitute"}
-"""A booking that does not wait any more cannot be edited or proposed for, one without a trainer has none to replace;
-a file that is not there is not found."""
+OF_SOME_STATES = {
+    "certificates.pdf",
+    "desk.cancel_session_page",
+    "desk.edit",
+    "desk.move",
+    "desk.pause",
+    "desk.propose",
+    "desk.replace",
+    "desk.substitute",
+}
+"""A booking that does not wait any more cannot be edited or proposed for, one without a trainer has none to replace and
+nothing to pause; a session that is taught is neither moved nor cancelled; a file that is not there is not found."""
 
 OWNED = """
     SELECT {columns}, own FROM (

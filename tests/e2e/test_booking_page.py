@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, time
 
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Visit
+from tests.e2e.running import RunningDesk
 from tests.e2e.scene import FURTHER, NEAR, TELUGU, Scene, fill_course
 from tests.make import HOME, Make
+from tests.web.client import NOW
+from webapp.assignments import waitlist
+from webapp.core.intervals import Interval
+from webapp.db import work as work_module
+from webapp.trainers import service as trainers
 
 
 def test_the_same_booking_without_javascript(make: Make, visit: Visit) -> None:
@@ -70,6 +77,74 @@ def test_a_place_outside_every_zone_is_kept_as_an_enquiry(make: Make, visit: Vis
     expect(page.get_by_role("alert")).to_contain_text("The enquiry is recorded.")
     expect(page.locator("main")).to_contain_text("Meena Rao")
     staff.shoot_all("enquiries")
+
+
+def away_one_afternoon(make: Make, desk: RunningDesk, scene: Scene, day: int) -> None:
+    """The nearest trainer is away in one session of the course."""
+    ill = Interval(datetime(2027, 1, day, 10, 20, tzinfo=UTC), datetime(2027, 1, day, 11, 10, tzinfo=UTC))
+    with desk.database.unit_of_work() as work:
+        trainers.record_time_off(work, scene.trainer, ill, "dentist", by=scene.manager.actor, now=NOW)
+
+
+def test_a_change_applied_on_the_keyboard_leaves_the_focus_where_it_is_proposed(
+    make: Make, visit: Visit, desk: RunningDesk
+) -> None:
+    scene = Scene(make)
+    away_one_afternoon(make, desk, scene, 6)
+    staff = visit(scene.staff)
+    page, plan = staff.page, staff.page.locator("#plan")
+    page.goto("/bookings/new")
+    fill_course(page, scene)
+    plan.get_by_text("Why not the 2 others?").click()
+    staff.shoot_all("new-booking-why-not")
+    first = plan.locator("#trainers-others li").first
+    expect(first).to_contain_text(NEAR)
+    first.get_by_role("button", name="Apply this change").focus()
+    page.keyboard.press("Enter")
+    expect(plan).to_contain_text("Session 3 is moved to")
+    expect(page.get_by_role("button", name=f"Propose {NEAR}")).to_be_focused()
+    # Whoever only types on is not sent away by the panel that follows.
+    page.get_by_label("Address").focus()
+    page.keyboard.type("2 ")
+    page.locator("#trainers-others summary").focus()
+    with page.expect_response("**/preview*"):
+        page.get_by_label("Time", exact=True).evaluate("(e) => e.dispatchEvent(new Event('change', {bubbles: true}))")
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    expect(page.locator("#trainers-others summary")).to_be_focused()
+
+
+def test_what_is_typed_after_a_change_was_applied_stays(make: Make, visit: Visit) -> None:
+    scene = Scene(make)
+    waiting = make.booking(
+        operator_id=scene.franchise, zone_id=scene.zone, course_id=scene.course, by=scene.staff.actor, timeslot=time(16)
+    )
+    with work_module.unit_of_work() as work:
+        waitlist.set_retried(work, waiting.id, on=False, version=1, by=scene.staff.actor, now=NOW)
+    staff = visit(scene.staff)
+    page, plan = staff.page, staff.page.locator("#plan")
+    page.goto(f"/bookings/{waiting.id}/edit?fix=move_course/{scene.trainer}/16:20")
+    at = page.get_by_label("Time", exact=True)
+    expect(at).to_have_value("16:20")
+    at.fill("17:40")
+    expect(plan).to_contain_text("17:40")
+    expect(at).to_have_value("17:40")
+    page.get_by_label("First day").fill("2027-01-05")
+    expect(plan).to_contain_text("Tue 5 Jan 2027")
+    expect(plan).to_contain_text("17:40")
+    expect(at).to_have_value("17:40")
+
+
+def test_the_title_says_error_as_long_as_the_summary_stands(make: Make, visit: Visit) -> None:
+    scene = Scene(make)
+    page = visit(scene.staff).page
+    page.goto("/bookings/new")
+    page.get_by_role("button", name="Put on the waitlist").click()
+    expect(page.locator("[data-error-summary]")).to_be_focused()
+    page.get_by_label("Location").fill(f"{scene.center.lat:.4f}, {scene.center.lng:.4f}")
+    expect(page.locator("#plan")).to_contain_text("Rajahmundry Central")
+    expect(page.get_by_label("Location")).to_be_focused()
+    expect(page.locator("[data-error-summary]")).to_be_visible()
+    expect(page).to_have_title(re.compile("^Error: "))
 
 
 def test_an_empty_form_says_what_is_missing_and_takes_the_reader_there(make: Make, visit: Visit) -> None:

@@ -45,16 +45,18 @@ def test_a_sick_trainer_s_session_gets_a_substitute(desk: RunningDesk, make: Mak
         trainers.record_time_off(work, scene.trainer, ill, "fever", by=scene.manager.actor, now=NOW)
     staff, manager = visit(scene.staff), visit(scene.manager)
 
-    # Two sessions need cover; staff tick the second one beside the first and see the list follow.
+    # Two sessions need cover; staff tick one off and on again and see the list follow.
     page = staff.page
     page.goto("/cover")
     staff.shoot_all("cover")
-    page.get_by_role("link", name="Find a substitute").first.click()
+    page.get_by_role("link", name="Find a substitute for these 2").click()
     who = page.locator("#who")
-    expect(who).to_contain_text(f"For 1 session, taught by {NEAR} now.")
+    expect(who).to_contain_text(f"For 2 sessions: 3, 4. Taught by {NEAR} now.")
     staff.mark()
+    page.get_by_role("checkbox", name=re.compile("^4")).uncheck()
+    expect(who).to_contain_text(f"For 1 session: 3. Taught by {NEAR} now.")
     page.get_by_role("checkbox", name=re.compile("^4")).check()
-    expect(who).to_contain_text(f"For 2 sessions, taught by {NEAR} now.")
+    expect(who).to_contain_text(f"For 2 sessions: 3, 4. Taught by {NEAR} now.")
     expect(who.get_by_role("radio", name=FURTHER)).to_be_checked()
     who.get_by_text("Why not the other one?").click()
     expect(who).to_contain_text("Anand Mornings")

@@ -116,14 +116,22 @@ class Visitor:
         self.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
     def overflow(self) -> list[str]:
-        """What sticks out of the page on the right, innermost first; tables may scroll inside their own frame."""
+        """What sticks out of the page on the right, innermost first, with everything opened that opens.
+
+        Tables may scroll inside their own frame.
+        """
         found: list[str] = self.page.evaluate(
             """() => {
+                const closed = [...document.querySelectorAll("details:not([open])")];
+                closed.forEach((e) => { e.open = true; });
                 const room = document.documentElement.clientWidth;
-                if (document.documentElement.scrollWidth <= room) return [];
-                return [...document.body.querySelectorAll("*")]
-                    .filter((e) => e.getBoundingClientRect().right > room + 1)
-                    .map((e) => e.tagName + "#" + e.id + "." + e.className).slice(-5);
+                const wide = document.documentElement.scrollWidth > room
+                    ? [...document.body.querySelectorAll("*")]
+                        .filter((e) => e.getBoundingClientRect().right > room + 1)
+                        .map((e) => e.tagName + "#" + e.id + "." + e.className).slice(-5)
+                    : [];
+                closed.forEach((e) => { e.open = false; });
+                return wide;
             }"""
         )
         return found

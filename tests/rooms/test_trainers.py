@@ -126,6 +126,16 @@ def test_a_block_is_kept_once_and_never_across_operators(db: Database, make: Mak
     assert len(entries) == 1
 
 
+def test_another_reason_for_a_block_is_refused_not_dropped(db: Database, make: Make) -> None:
+    trainer_id, family = make.trainer((make.zone(),), ()), make.household()
+    with db.unit_of_work() as work:
+        service.block(work, trainer_id, family.household_id, "asked for it", by=SYSTEM, now=NOW)
+    with pytest.raises(Invalid) as refused, db.unit_of_work() as work:
+        service.block(work, trainer_id, family.household_id, "quarrelled", by=SYSTEM, now=NOW + timedelta(days=1))
+    assert (refused.value.code, refused.value.field) == ("already-apart", "trainer")
+    assert refused.value.params == {"since": NOW}
+
+
 def test_a_foreign_trainer_is_not_there(db: Database, make: Make) -> None:
     trainer_id, stranger = make.trainer((make.zone(),), ()), make.staff(make.franchise()).actor
     family, period = make.household().household_id, Interval(NOW, NOW + timedelta(days=1))

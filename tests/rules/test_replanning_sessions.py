@@ -64,7 +64,8 @@ def test_a7_a_session_moves_to_a_time_later_than_now_that_it_has_not_already() -
     first = DAILY[0]
     just_before = first.starts_at - timedelta(minutes=1)
     assert refusal(DAILY[2], jan(10), time(18, 19), now=just_before) == ("move-past", "timeslot")
-    assert refusal(DAILY[2], date(1, 1, 1), time(9)) == ("move-past", "timeslot")
+    assert refusal(DAILY[2], date(1, 1, 1), time(9)) == ("move-past", "to_date"), "the day is what is wrong"
+    assert refusal(DAILY[2], jan(10) - timedelta(days=1), now=just_before) == ("move-past", "to_date")
     assert refusal(DAILY[2], jan(12)) == ("move-same", "timeslot")
     assert refusal(DAILY[2], date(2099, 1, 1)) == ("move-far", "to_date")
     assert refusal(DAILY[2], date.max) == ("move-far", "to_date")

@@ -147,6 +147,16 @@ def test_when_several_sessions_are_in_conflict_the_whole_course_is_moved() -> No
     assert applied(need, fix).sessions == plan_sessions(replace(MORNINGS, timeslot=time(10, 20)))
 
 
+def test_a_change_without_which_nothing_is_free_says_no_count_and_is_stored_like_the_others() -> None:
+    for fix, sentence in (
+        (MoveSession(0, 1, 4, date(2027, 1, 7), time(10, 20)), "Move session 4 to 10:20"),
+        (MoveCourse(0, 10, time(10, 20)), "Move the whole course to 10:20"),
+        (StartLater(0, 10, date(2027, 1, 15)), "Start the course on 15 Jan"),
+    ):
+        assert str(fix) == sentence
+        assert fix_from_json(fix.to_json()) == fix
+
+
 def test_a_whole_course_is_moved_by_three_hours_at_most() -> None:
     need = a_need(MORNINGS)
     for opens, expected in ((time(13), MoveCourse(0, 30, time(13))), (time(13, 20), None)):

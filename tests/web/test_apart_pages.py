@@ -78,6 +78,23 @@ def test_a_form_half_filled_comes_back_as_it_was_typed(
     assert "From nobody" in client.get("households.show", household_id=family.household_id).text
 
 
+def test_a_second_reason_is_refused_and_the_first_one_stays(client: DeskClient, desk: Franchise, make: Make) -> None:
+    family = make.household(operator_id=desk.id)
+    client.sign_in(desk.staff)
+    apart(client, family.household_id, desk.trainer_id)
+    page = client.get("desk.apart", household_id=family.household_id)
+    assert str(desk.trainer_id) not in page.text, "whom they are kept apart from is not offered again"
+    for htmx in (False, True):
+        data = {"trainer": str(desk.trainer_id), "reason": "Another reason"}
+        answer = client.post("desk.keep_apart", household_id=family.household_id, data=data, htmx=htmx)
+        assert answer.status_code == 422
+        assert "Already kept apart since Fri 1 Jan 2027, 03:30 UTC: end that first to change the" in answer.text
+        assert "Another reason" in answer.text
+    shown = client.get("households.show", household_id=family.household_id).text
+    assert "They quarrelled" in shown
+    assert "Another reason" not in shown
+
+
 def test_htmx_is_sent_on_to_the_family(client: DeskClient, desk: Franchise, make: Make) -> None:
     family = make.household(operator_id=desk.id)
     client.sign_in(desk.staff)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -156,6 +157,18 @@ def test_the_page_tells_of_the_booking_and_of_everybody_who_was_looked_at(
     assert "Not certified for this course" in page
     assert "No base location known" in page
     assert "Why not the other 2?" in page
+
+
+def test_the_strip_of_a_proposal_counts_sessions_as_every_other_page_does(
+    client: DeskClient, franchise: Franchise
+) -> None:
+    id_ = franchise.proposal()
+    client.sign_in(franchise.staff)
+    page = client.get("assignments.show", assignment_id=id_).text
+    strip = page[page.index('class="zd-strip"') :]
+    strip = strip[: strip.index("</ol>")]
+    assert re.findall(r'aria-hidden="true">(\d+)<', strip) == [str(number) for number in range(1, 11)]
+    assert "Session 10, " in strip
 
 
 def test_the_explanation_stays_what_it_was_when_the_roster_changes(

@@ -39,15 +39,23 @@ def test_sessions_of_a_sick_trainer_are_listed_for_their_own_operator_only(make:
 def test_a_session_that_needs_cover_leads_to_a_substitute_until_one_is_proposed(make: Make, client: DeskClient) -> None:
     desk = taught_by(make)
     desk.away(desk.trainer_id, 3, 4)
+    desk.away(desk.trainer_id, 6, 6)
     client.sign_in(make.staff(desk.operator_id))
     page = client.get("desk.cover").text
-    for session_id in desk.ids(3, 4):
-        assert f'href="/bookings/{desk.booking.id}/substitute?session={session_id}"' in page
-    assert page.count(f'href="/bookings/{desk.booking.id}/replace"') == 2
-    made = desk.substitute(desk.ids(3), desk.trainer("Bela"))
+    third, fourth, sixth = desk.ids(3, 4, 6)
+    address = f'href="/bookings/{desk.booking.id}/substitute?'
+    assert page.count(address) == 1, "neighbouring sessions of one booking and trainer have one button"
+    assert f'{address}session={third}&amp;session={fourth}&amp;session={sixth}">Find a substitute for these 3<' in page
+    assert page.count(f'href="/bookings/{desk.booking.id}/replace"') == 1
+    chosen = client.get(f"/bookings/{desk.booking.id}/substitute?session={third}&session={fourth}").text
+    assert chosen.count(" checked>") >= 2
+    made = desk.substitute([fourth], desk.trainer("Bela"))
     page = client.get("desk.cover").text
+    for alone in (third, sixth):
+        assert f'{address}session={alone}">Find a substitute<' in page
+    assert "/replace" not in page, "it would be refused while a change of the booking is open"
     assert f'href="/approvals/{made.assignment_id}">Bela is proposed</a>' in page
-    assert f"session={desk.ids(3)[0]}" not in page
+    assert f"session={fourth}" not in page
     assert client.statements <= 12
     desk.approve(made)
     assert "Bela" not in client.get("desk.cover").text

@@ -175,11 +175,49 @@ def test_a_page_that_is_no_longer_true_moves_nothing(client: DeskClient, desk: T
 
 
 def test_a_session_somebody_else_is_proposed_for_waits_for_that_decision(client: DeskClient, desk: Taught) -> None:
-    desk.substitute(desk.ids(3), desk.trainer("Bela"))
+    made = desk.substitute(desk.ids(3), desk.trainer("Bela"))
     for step in ("ask", "do"):
         answer = send(client, desk, do=step)
         assert answer.status_code == 409
-        assert "Another trainer is already proposed for this session." in words(answer)
+        assert "Bela is proposed for session 3. Approve, reject or withdraw that first." in words(answer)
+        assert answer.text.count(f'href="/approvals/{made.assignment_id}"') == 1
+    panel = send(client, desk, htmx=True, part="answer", do="")
+    assert f'href="/approvals/{made.assignment_id}"' in panel.text
+
+
+@pytest.mark.parametrize("endpoint", ["desk.move", "desk.cancel_session_page"])
+def test_what_is_taught_or_was_moved_leads_on_instead_of_to_a_form(
+    client: DeskClient, desk: Taught, endpoint: str, make: Make, at: Callable[[datetime], None]
+) -> None:
+    first, third = desk.ids(1, 3)
+    assert send(client, desk, timeslot="10:00").status_code == 303
+    now = desk.ids(3)[0]
+    desk.mark(1)
+    at(desk.booking.sessions[1].starts_at + timedelta(minutes=1))
+    client.sign_in(make.staff(desk.operator_id))
+    for session_id, sentence, link in (
+        (first, "This session was taught: it stays as it is.", f"/sessions/{first}"),
+        (third, "This session was moved already. Go on with the one it was moved to.", f"/sessions/{now}"),
+        (desk.ids(2)[0], "This session has begun. Mark what became of it.", f"/sessions/{desk.ids(2)[0]}"),
+    ):
+        answer = client.get(endpoint, session_id=session_id)
+        assert answer.status_code == 409
+        assert sentence in words(answer)
+        for href in (link, f"/bookings/{desk.booking.id}"):
+            assert f'href="{href}"' in answer.text
+        assert 'name="version"' not in answer.text
+    assert client.get(endpoint, session_id=now).status_code == 200
+
+
+def test_a_session_of_a_booking_without_a_trainer_is_neither_moved_nor_cancelled(
+    client: DeskClient, desk: Taught, make: Make
+) -> None:
+    waiting = make.booking(operator_id=desk.operator_id, zone_id=desk.zone_id, course_id=desk.course_id)
+    (session_id,) = rows("SELECT id FROM course_sessions WHERE booking_id = :id AND number = 1", id=waiting.id)[0]
+    for endpoint in ("desk.move", "desk.cancel_session_page"):
+        answer = client.get(endpoint, session_id=session_id)
+        assert answer.status_code == 409
+        assert "This booking has no trainer yet. Propose one first." in words(answer)
 
 
 def test_a_session_online_keeps_its_time(client: DeskClient, make: Make) -> None:
@@ -232,7 +270,12 @@ def test_one_session_is_cancelled_with_a_reason_and_can_come_back(client: DeskCl
     shown = words(client.get(answer.location))
     assert "The session is cancelled. It needs a make-up." in shown
     assert "Cancelled" in shown
-    told = words(client.get("desk.booking", booking_id=desk.booking.id))
+    again = client.get("desk.cancel_session_page", session_id=third)
+    assert again.status_code == 409
+    assert "This session is cancelled. Plan its make-up instead." in words(again)
+    booking = client.get("desk.booking", booking_id=desk.booking.id)
+    assert 'zd-key zd-stopped"></span>cancelled' in booking.text, "the strip says what grey is"
+    told = words(booking)
     assert "cancelled session 3" in told
     assert "A wedding" in told
     back = send(client, desk, to_date="2027-01-06", timeslot="16:00")

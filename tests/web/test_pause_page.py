@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import date, time
 
 import pytest
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from tests.make import Make
 from tests.rooms.test_replacing import Taught, rows, taught_by
-from tests.web.client import DeskClient
+from tests.web.client import NOW, DeskClient
 from tests.web.test_bookings_pages import words
 from webapp.core.ids import new_id
+from webapp.db.work import unit_of_work
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_a_trainer_who_is_not_free_comes_with_the_reasons_and_a_day_that_would_d
     assert "Asha cannot teach all of them:" in page
     assert "Away in 1 of 8 sessions, first Sat 9 Jan 2027 at 16:00" in page
     assert "Pause the series" not in page[page.index("Asha cannot") :]
-    assert "Go on on Sun 10 Jan 2027 instead" in page
+    assert "Resume on Sun 10 Jan 2027 instead" in page
     assert 'name="resume" value="2027-01-10"' in answer.text
     taken = send(client, desk, htmx=htmx, resume="2027-01-10")
     assert taken.status_code == 200
@@ -102,7 +104,7 @@ def test_a_trainer_who_is_not_free_comes_with_the_reasons_and_a_day_that_would_d
     refused = send(client, desk, htmx=htmx)
     assert refused.status_code == 409
     assert "Asha cannot take this course: Away in 1 of 8 sessions" in words(refused)
-    assert "Go on on Sun 10 Jan 2027 instead" in words(refused)
+    assert "Resume on Sun 10 Jan 2027 instead" in words(refused)
     assert last_day(desk) == date(2027, 1, 13)
 
 
@@ -157,18 +159,36 @@ def test_a_page_that_is_no_longer_true_pauses_nothing(client: DeskClient, desk: 
 
 
 def test_an_open_proposal_is_decided_on_first(client: DeskClient, desk: Taught) -> None:
-    desk.replace(desk.trainer("Bela"))
-    answer = send(client, desk, do="ask")
-    assert answer.status_code == 409
-    assert "Another trainer is already proposed for this session." in words(answer)
+    made = desk.replace(desk.trainer("Bela"))
+    for answer in (send(client, desk, do="ask"), send(client, desk, htmx=True, part="answer", do="")):
+        assert "Bela is proposed for sessions 3–10. Approve, reject or withdraw that first." in words(answer)
+        assert answer.text.count(f'href="/approvals/{made.assignment_id}"') == 1
+    assert send(client, desk, do="ask").status_code == 409
 
 
 def test_a_booking_without_a_trainer_is_not_paused(client: DeskClient, desk: Taught, make: Make) -> None:
     waiting = make.booking(operator_id=desk.operator_id, zone_id=desk.zone_id, course_id=desk.course_id)
     data = {"version": "1", "from_date": "2027-01-06", "to_date": "2027-01-08", "do": "ask"}
-    answer = client.post("desk.pause_series", booking_id=waiting.id, data=data)
+    asked = client.get("desk.pause", booking_id=waiting.id)
+    for answer in (client.post("desk.pause_series", booking_id=waiting.id, data=data), asked):
+        assert answer.status_code == 409
+        assert "This booking has no trainer yet. Propose one first." in words(answer)
+    assert f'href="/bookings/{waiting.id}"' in asked.text
+    assert 'name="from_date"' not in asked.text, "nothing to fill in that would be refused"
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [("completed", "The course of this booking is over"), ("cancelled", "This booking is cancelled")],
+)
+def test_a_booking_that_is_over_is_not_paused(client: DeskClient, desk: Taught, status: str, sentence: str) -> None:
+    with unit_of_work() as work:
+        change = "UPDATE bookings SET status = :status, completed_at = :at, closed_reason = 'Moved' WHERE id = :id"
+        at = NOW if status == "completed" else None
+        work.db.execute(text(change), {"status": status, "at": at, "id": desk.booking.id})
+    answer = client.get("desk.pause", booking_id=desk.booking.id)
     assert answer.status_code == 409
-    assert "This booking has no trainer yet, or its course is over." in words(answer)
+    assert sentence in words(answer)
 
 
 def test_a_foreign_booking_is_not_there(client: DeskClient, desk: Taught, make: Make) -> None:

@@ -150,10 +150,11 @@ def test_where_nobody_else_could_the_page_says_what_would_help(client: DeskClien
 
 
 def test_what_is_proposed_already_is_not_proposed_twice(client: DeskClient, desk: Taught) -> None:
-    desk.replace(desk.trainer("Bela"))
+    made = desk.replace(desk.trainer("Bela"))
     for answer in (client.get("desk.replace", booking_id=desk.booking.id), send(client, desk)):
         assert answer.status_code == 409
-        assert "Another trainer is already proposed for this session. Decide on that first." in words(answer)
+        assert "Bela is proposed for sessions 1–10. Approve, reject or withdraw that first." in words(answer)
+        assert f'href="/approvals/{made.assignment_id}"' in answer.text
         assert f'href="/bookings/{desk.booking.id}"' in answer.text
 
 
@@ -161,8 +162,28 @@ def test_a_booking_without_a_trainer_has_none_to_replace(client: DeskClient, des
     booking = make.booking(operator_id=desk.operator_id, zone_id=desk.zone_id, course_id=desk.course_id)
     answer = client.get("desk.replace", booking_id=booking.id)
     assert answer.status_code == 409
-    assert "This booking has no trainer yet, or its course is over." in words(answer)
+    assert "This booking has no trainer yet. Propose one first." in words(answer)
     assert "Replace the trainer" not in words(client.get("desk.booking", booking_id=booking.id))
+    make.proposal(booking, desk.trainer("Bela"), by=desk.staff)
+    answer = client.get("desk.replace", booking_id=booking.id)
+    assert "This booking has no trainer yet: somebody is proposed. Approve, reject or" in words(answer)
+
+
+def test_the_timeline_says_who_was_approved_and_for_what(client: DeskClient, desk: Taught) -> None:
+    bela, chitra = desk.trainer("Bela"), desk.trainer("Chitra")
+    desk.approve(desk.substitute(desk.ids(3, 5), chitra))
+    desk.approve(desk.substitute(desk.ids(7), chitra))
+    desk.approve(desk.replace(bela))
+    told = words(client.get("desk.booking", booking_id=desk.booking.id))
+    told = told[told.index("What happened") :]
+    for line in (
+        "approved Bela for all that remains",
+        "approved Chitra as substitute for session 7",
+        "approved Chitra as substitute for sessions 3, 5",
+        "approved Asha ",
+    ):
+        assert line in told
+    assert "approved the proposal" not in told
 
 
 def test_a_foreign_booking_is_not_there(client: DeskClient, desk: Taught, make: Make) -> None:

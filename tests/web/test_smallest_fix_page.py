@@ -87,7 +87,7 @@ def away_one_afternoon(desk: Desk, make: Make) -> Any:
 
 
 CASES = {
-    FixKind.MOVE_COURSE: (evening_only, "move the whole course to 16:20"),
+    FixKind.MOVE_COURSE: (evening_only, "Move the whole course to 16:20"),
     FixKind.START_LATER: (away_at_first, "start the course on Wed 6 Jan 2027"),
     FixKind.MOVE_SESSION: (away_one_afternoon, "Free for 9 of 10: move session 3 to"),
 }
@@ -122,6 +122,24 @@ def test_pick_a_trainer_read_why_apply_the_smallest_fix_propose(
         assert stored[0][1] == date(2027, 1, 6)
     else:
         assert {at for _number, _on, at in stored} == {time(16, 20)}
+
+
+def test_whom_one_change_would_do_for_comes_first_and_is_in_sight_when_nobody_is_free(desk: Desk, make: Make) -> None:
+    for trainer_id in (desk.near, desk.far):
+        for on in (date(2027, 1, 4), date(2027, 1, 13)):
+            away(desk, trainer_id, on, time(0), time(23))
+    make.trainer((desk.zone_id,), (), operator_id=desk.operator_id, base=HOME, name="Aarti, not certified")
+    who = colleague(desk, make, "Zubeida, once away")
+    away(desk, who, date(2027, 1, 6), time(15, 50), time(16, 40))
+    page = desk.send(do="check", trainer=None)
+    (block,) = re.findall(r'<details id="trainers-others"[^>]*>', page.text)
+    assert block.endswith(" open>")
+    others = shown(page)
+    others = others[others.index("Why none of these 4?") :]
+    assert others.index("Zubeida, once away") < others.index("Aarti, not certified")
+    colleague(desk, make, "Free")
+    (block,) = re.findall(r'<details id="trainers-others"[^>]*>', desk.send(do="check", trainer=None).text)
+    assert not block.endswith(" open>")
 
 
 def test_a_move_can_be_given_up_and_one_that_cannot_be_is_refused_in_words(desk: Desk) -> None:

@@ -51,7 +51,7 @@ def test_the_sessions_an_address_names_are_chosen_already(client: DeskClient, de
     for session in (third, fifth):
         assert f'value="{session}" checked' in answer.text
     page = words(answer)
-    assert "For 2 sessions, taught by Asha now." in page
+    assert "For 2 sessions: 3, 5. Taught by Asha now." in page
     assert "Bela" in page
     assert client.statements <= 12
 
@@ -155,10 +155,11 @@ def test_a_trainer_who_cannot_is_refused_with_every_reason_and_a_fresh_list(clie
 
 def test_two_proposals_for_one_session_are_refused(client: DeskClient, desk: Taught) -> None:
     bela, chitra = desk.trainer("Bela"), desk.trainer("Chitra")
-    desk.substitute(desk.ids(3), bela)
+    made = desk.substitute(desk.ids(3), bela)
     answer = send(client, desk, desk.ids(3, 5), trainer=str(chitra))
     assert answer.status_code == 409
-    assert "Another trainer is already proposed for this session." in words(answer)
+    assert "Bela is proposed for session 3. Approve, reject or withdraw that first." in words(answer)
+    assert f'href="/approvals/{made.assignment_id}"' in answer.text
     assert desk.slots("held") == {3: bela}
 
 
@@ -180,7 +181,7 @@ def test_a_booking_without_a_trainer_has_none_to_stand_in_for(client: DeskClient
     waiting = make.booking(operator_id=desk.operator_id, zone_id=desk.zone_id, course_id=desk.course_id)
     page = client.get("desk.substitute", booking_id=waiting.id)
     assert page.status_code == 409
-    assert "This booking has no trainer yet, or its course is over." in words(page)
+    assert "This booking has no trainer yet. Propose one first." in words(page)
 
 
 def test_an_auditor_proposes_nobody(client: DeskClient, desk: Taught, make: Make) -> None:

@@ -65,7 +65,7 @@ def test_it_moves_and_leads_to_the_substitutes_with_the_session_chosen(
     assert f'value="{new}" checked' in answer.text
     page = words(answer)
     assert "Session 3 is now on Wed 6 Jan 2027, 16:20 IST, with nobody yet." in page
-    assert "For 1 session, taught by nobody now." in page
+    assert "For 1 session: 3. Taught by nobody now." in page
     assert "Propose the substitute" in page
     assert client.statements <= 12
 

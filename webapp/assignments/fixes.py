@@ -35,6 +35,8 @@ class _Change:
 
     kind: ClassVar[FixKind]
     message: ClassVar[str]
+    bare: ClassVar[str]
+    """The message where nothing is free without the change."""
 
     free: int
     total: int
@@ -53,7 +55,7 @@ class _Change:
                 words[name] = clock(fact)
             else:
                 words[name] = day(fact) if isinstance(fact, date) else str(fact)
-        return self.message, words
+        return self.message if self.free else self.bare, words
 
     def __str__(self) -> str:
         sentence, words = self.sentence()
@@ -74,6 +76,7 @@ class MoveSession(_Change):
 
     kind = FixKind.MOVE_SESSION
     message = msgid("Free for %(free)s of %(total)s: move session %(number)s to %(to_time)s")
+    bare = msgid("Move session %(number)s to %(to_time)s")
 
     number: int
     on: date
@@ -86,6 +89,7 @@ class MoveCourse(_Change):
 
     kind = FixKind.MOVE_COURSE
     message = msgid("Free for %(free)s of %(total)s: move the whole course to %(to_time)s")
+    bare = msgid("Move the whole course to %(to_time)s")
 
     to_time: time
 
@@ -96,6 +100,7 @@ class StartLater(_Change):
 
     kind = FixKind.START_LATER
     message = msgid("Free for %(free)s of %(total)s: start the course on %(on)s")
+    bare = msgid("Start the course on %(on)s")
 
     on: date
 

@@ -73,9 +73,9 @@ def replanned(
 ) -> PlannedSession:
     """The successor of a session that is moved, or made up for, to a local date and time (rules B4, B7, B10 and S1).
 
-    ``others`` are the booking's sessions still scheduled. Raises ``Invalid``: ``move-far`` for field ``to_date``; for
-    ``timeslot`` ``move-online`` (online the time slot stays), ``move-past``, ``move-same``, ``move-overlap``,
-    ``timeslot-minutes`` and ``crosses-midnight``.
+    ``others`` are the booking's sessions still scheduled. Raises ``Invalid``: for field ``to_date`` ``move-far``, and
+    ``move-past`` where the day is over; for ``timeslot`` ``move-online`` (online the time slot stays), ``move-past``,
+    ``move-same``, ``move-overlap``, ``timeslot-minutes`` and ``crosses-midnight``.
     """
     moved(status, _S.RESCHEDULED)
     today = today_in(time_zone, now)
@@ -85,9 +85,10 @@ def replanned(
         raise Invalid(
             "move-online", "Session %(number)s is online and keeps its time.", field=_TIME, number=session.number
         )
-    # A date long past is no date to work with: nothing is planned for it, not even to be refused.
-    to = planned_move(session, to_date, to_time, time_zone) if to_date >= today else None
-    if to is None or to.starts_at <= now:
+    if to_date < today:  # No day to work with: nothing is planned for it, not even to be refused.
+        raise Invalid("move-past", "A session must start later than now.", field="to_date")
+    to = planned_move(session, to_date, to_time, time_zone)
+    if to.starts_at <= now:
         raise Invalid("move-past", "A session must start later than now.", field=_TIME)
     if status is _S.SCHEDULED and to.period == session.period:
         raise Invalid("move-same", "The session is at that time already.", field=_TIME)

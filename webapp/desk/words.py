@@ -49,7 +49,7 @@ _PLAIN: Final[dict[str, tuple[str, Any]]] = {
     "booking.completed": ("circle-check", _l("%(who)s completed the booking")),
     "booking.cancelled": ("ban", _l("%(who)s cancelled the booking")),
     "assignment.proposed": ("user-check", _l("%(who)s proposed %(trainer)s")),
-    "assignment.approved": ("checklist", _l("%(who)s approved the proposal")),
+    "assignment.approved": ("checklist", _l("%(who)s approved %(trainer)s")),
     "assignment.rejected": ("circle-x", _l("%(who)s rejected the proposal")),
     "assignment.withdrawn": ("ban", _l("%(who)s withdrew the proposal")),
     "assignment.expired": ("clock", _l("The hold ended without a decision")),
@@ -72,6 +72,15 @@ _CHANGES: Final[dict[tuple[str, str], tuple[str, Any]]] = {
         "user-check",
         _l("%(who)s proposed %(trainer)s as substitute for sessions %(number)s"),
     ),
+    ("assignment.approved", "replacement"): ("checklist", _l("%(who)s approved %(trainer)s for all that remains")),
+    ("assignment.approved", "substitute"): (
+        "checklist",
+        _l("%(who)s approved %(trainer)s as substitute for session %(number)s"),
+    ),
+    ("assignment.approved", "substitutes"): (
+        "checklist",
+        _l("%(who)s approved %(trainer)s as substitute for sessions %(number)s"),
+    ),
     ("session.rescheduled", "missed"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
     ("session.rescheduled", "cancelled"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
 }
@@ -84,10 +93,13 @@ _TOLD_ELSEWHERE: Final = frozenset(
 """What the entry of the proposal beside it says already."""
 
 
-def event_words(happened: Happened, *, trainer: str = "", number: int | None = None) -> Event | None:
+def event_words(
+    happened: Happened, *, trainer: str = "", number: int | None = None, proposed: Happened | None = None
+) -> Event | None:
     """An audit entry as a line of the timeline, ``None`` for one that another line tells. A Jinja global.
 
-    ``trainer`` is who a proposal is about, ``number`` the session an entry is about.
+    ``trainer`` is who a proposal is about, ``proposed`` the entry that tells what it is for, ``number`` the session an
+    entry is about.
     """
     if happened.what in _TOLD_ELSEWHERE:
         return None
@@ -99,17 +111,18 @@ def event_words(happened: Happened, *, trainer: str = "", number: int | None = N
         words = {status.value: word for status, word in PAYMENTS.items()}
         status = words.get(str(happened.after.get("payment_status")), "")
         return Event("cash", _("%(who)s noted the payment: %(status)s", who=who, status=status), text)
-    icon, sentence = _CHANGES.get(_change_of(happened)) or _PLAIN.get(happened.what, _UNKNOWN)
-    numbers = happened.after.get("numbers") or [number or happened.after.get("number") or ""]
+    proposal = proposed.after if proposed else happened.after
+    icon, sentence = _CHANGES.get(_change_of(happened, proposal)) or _PLAIN.get(happened.what, _UNKNOWN)
+    numbers = proposal.get("numbers") or [number or happened.after.get("number") or ""]
     places = {"who": who, "trainer": trainer, "number": ", ".join(map(str, numbers)), "what": happened.what}
     return Event(icon, str(sentence) % places, _days_of(happened) or text)
 
 
-def _change_of(happened: Happened) -> tuple[str, str]:
+def _change_of(happened: Happened, proposal: Mapping[str, Any]) -> tuple[str, str]:
     """What the plain words of an entry do not say: what a proposal is for, and what became of a moved session."""
     if happened.what == "session.rescheduled":
         return happened.what, str(happened.before.get("status") or "")
-    kind, numbers = str(happened.after.get("kind") or ""), happened.after.get("numbers") or ()
+    kind, numbers = str(proposal.get("kind") or ""), proposal.get("numbers") or ()
     return happened.what, "substitutes" if kind == "substitute" and len(numbers) > 1 else kind
 
 

@@ -138,9 +138,10 @@ def record_time_off(work: Work, trainer_id: UUID, period: Interval, reason: str,
 
 
 def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: Actor, now: datetime) -> None:
-    """Keep a family and a trainer apart (rule T10); blocking them again changes nothing.
+    """Keep a family and a trainer apart (rule T10); blocking them again for the same reason changes nothing.
 
-    Raises ``NotFound`` for a trainer or family that is not there or of another operator, ``Invalid`` for no reason.
+    Raises ``NotFound`` for a trainer or family that is not there or of another operator; ``Invalid`` for no reason, and
+    ``already-apart`` for another one than they are kept apart for.
     """
     trainer = _locked(work.db, trainer_id, by)
     words = clean_name(reason, field="reason")
@@ -162,6 +163,13 @@ def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: 
             raise NotFound() from error
         raise
     if fresh is None:
+        kept = work.db.execute(
+            select(TrainerBlock.reason, TrainerBlock.created_at).where(
+                TrainerBlock.trainer_id == trainer_id, TrainerBlock.household_id == household_id
+            )
+        ).one()
+        if kept.reason != words:
+            raise already_apart(kept.created_at)
         return
     audit.record(
         work,
@@ -173,6 +181,12 @@ def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: 
         after={"household_id": household_id, "reason": words},
         at=now,
     )
+
+
+def already_apart(since: datetime) -> Invalid:
+    """The refusal of a second reason for keeping them apart; its edge words ``since``."""
+    sentence = "Already kept apart since %(since)s: end that first to change the reason."
+    return Invalid("already-apart", sentence, field="trainer", since=since)
 
 
 def unblock(work: Work, trainer_id: UUID, household_id: UUID, *, by: Actor, now: datetime) -> None:

@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import and_, exists, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from webapp.assignments.models import Assignment
+from webapp.assignments.rules import AssignmentStatus
 from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.rules import TAUGHT, CourseSessionStatus
 from webapp.core.actor import Actor
@@ -51,6 +53,8 @@ class UncoveredSession:
     proposed_id: UUID | None = None
     """The open proposal of somebody else for it, and whom it proposes: until it is approved nobody will come."""
     proposed: str | None = None
+    change_open: bool = False
+    """Somebody else is proposed for some session of the booking: the rest cannot be replaced until that is decided."""
 
 
 def needs_cover(
@@ -64,6 +68,7 @@ def needs_cover(
         TimeOff.trainer_id == ScheduleSlot.trainer_id, TimeOff.period.bool_op("&&")(ScheduleSlot.period)
     )
     booked = and_(ScheduleSlot.course_session_id == CourseSession.id, ScheduleSlot.status == SlotStatus.BOOKED)
+    change_open = exists().where(Assignment.booking_id == Booking.id, Assignment.status == AssignmentStatus.PROPOSED)
     held, other = aliased(ScheduleSlot), aliased(Trainer)
     found = (
         select(
@@ -81,6 +86,7 @@ def needs_cover(
             Trainer.active,
             held.assignment_id,
             other.name,
+            change_open,
             func.count().over(),
         )
         .join(Booking, Booking.id == CourseSession.booking_id)
@@ -118,10 +124,11 @@ def needs_cover(
             reason=_reason(row[11]),
             proposed_id=row[12],
             proposed=row[13],
+            change_open=row[14],
         )
         for row in rows
     ]
-    return sessions, rows[0][14] if rows else 0
+    return sessions, rows[0][15] if rows else 0
 
 
 def _reason(active: bool | None) -> CoverReason:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
-from webapp.assignments.queries.needs import BookingNeed, booking_need
+from webapp.assignments.queries.needs import BookingNeed, booking_need, session_done
 from webapp.assignments.rules import AssignmentKind, AssignmentStatus
 from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.replanning import remaining
 from webapp.bookings.rules import TAUGHT, BookingStatus, CourseSessionStatus
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid, NotFound
+from webapp.core.words import msgid
 from webapp.db.tenancy import owned_by
 from webapp.schedule.models import ScheduleSlot
 from webapp.schedule.rules import DEFAULT_TRAVEL, SlotStatus, TravelSettings
@@ -47,6 +49,7 @@ class SlotNow:
     """A trainer taken for a session, and the assignment that did it."""
 
     session_id: UUID
+    number: int
     status: SlotStatus
     trainer_id: UUID
     trainer: str
@@ -91,15 +94,15 @@ class SlotsNow:
         """Raise ``Conflict`` ``cover-pending`` where an open proposal covers one of the sessions.
 
         Where ``times_change`` any open replacement stands in the way: it is for all that remained when it was made, and
-        a session planned anew would be left to the trainer who goes.
+        a session planned anew would be left to the trainer who goes. The refusal names trainer and sessions, and has
+        the proposal's ``assignment_id`` among its ``params``.
         """
-        for slot in self.slots:
-            if slot.status is SlotStatus.HELD and (
-                slot.session_id in session_ids or (times_change and slot.kind is AssignmentKind.REPLACEMENT)
-            ):
-                raise Conflict(
-                    "cover-pending", "Another trainer is already proposed for this session. Decide on that first."
-                )
+        held = [slot for slot in self.slots if slot.status is SlotStatus.HELD]
+        covers = [slot for slot in held if slot.session_id in session_ids]
+        if times_change and not covers:
+            covers = [slot for slot in held if slot.kind is AssignmentKind.REPLACEMENT]
+        if covers:
+            raise _pending([slot for slot in covers if slot.assignment_id == covers[0].assignment_id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,14 @@ def slots_now(db: Session, booking_id: UUID) -> SlotsNow:
     found = (
         select(
             ScheduleSlot.course_session_id,
+            CourseSession.number,
             ScheduleSlot.status,
             ScheduleSlot.trainer_id,
             Trainer.name,
             ScheduleSlot.assignment_id,
             Assignment.kind,
         )
+        .join(CourseSession, CourseSession.id == ScheduleSlot.course_session_id)
         .join(Trainer, Trainer.id == ScheduleSlot.trainer_id)
         .join(Assignment, Assignment.id == ScheduleSlot.assignment_id)
         .where(ScheduleSlot.booking_id == booking_id)
@@ -199,20 +204,52 @@ def sessions_cover(
 def must_be_taught(status: BookingStatus) -> None:
     """Raise ``Conflict`` ``booking-not-taught`` for a booking without a trainer, or whose course is over."""
     if status not in TAUGHT:
-        raise not_taught()
+        raise not_taught(status)
 
 
 def must_lie_ahead(status: CourseSessionStatus, starts_at: datetime, now: datetime) -> None:
     """Raise ``Conflict`` for a session that is not scheduled (``session-done``) or has begun (``session-begun``)."""
     if status is not CourseSessionStatus.SCHEDULED:
-        raise Conflict("session-done", "This session is done or was moved already.")
+        raise session_done(status)
     if starts_at <= now:
         raise Conflict("session-begun", "This session has begun. Mark what became of it.")
 
 
-def not_taught() -> Conflict:
-    """The refusal for a booking without a trainer of its own."""
-    return Conflict("booking-not-taught", "This booking has no trainer yet, or its course is over.")
+_NO_TRAINER: Final = msgid("This booking has no trainer yet. Propose one first.")
+_NOT_TAUGHT: Final = {
+    BookingStatus.PENDING_APPROVAL: msgid(
+        "This booking has no trainer yet: somebody is proposed. Approve, reject or withdraw that first."
+    ),
+    BookingStatus.COMPLETED: msgid("The course of this booking is over: its sessions stay as they are."),
+    BookingStatus.CANCELLED: msgid("This booking is cancelled: its sessions stay as they are. Book again if need be."),
+}
+
+
+def not_taught(status: BookingStatus = BookingStatus.WAITLISTED) -> Conflict:
+    """The refusal for a booking without a trainer of its own, or whose course is over."""
+    return Conflict("booking-not-taught", _NOT_TAUGHT.get(status, _NO_TRAINER))
+
+
+def _pending(slots: Sequence[SlotNow]) -> Conflict:
+    """The refusal for sessions that one open proposal covers."""
+    sentence = msgid("%(name)s is proposed for session %(numbers)s. Approve, reject or withdraw that first.")
+    if len(slots) > 1:
+        sentence = msgid("%(name)s is proposed for sessions %(numbers)s. Approve, reject or withdraw that first.")
+    numbers = _runs(sorted({slot.number for slot in slots}))
+    return Conflict(
+        "cover-pending", sentence, name=slots[0].trainer, numbers=numbers, assignment_id=slots[0].assignment_id
+    )
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """Ascending numbers as people write them: "3–7, 9"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def _covered(booking: BookingNeed, slots: SlotsNow, session_ids: Collection[UUID]) -> Covered:

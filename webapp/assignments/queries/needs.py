@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Boolean, Uuid, bindparam, select, text
@@ -18,6 +18,7 @@ from webapp.bookings.rules import BookingStatus, CourseSessionStatus, DeliveryMo
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict, NotFound
 from webapp.core.geo import Location
+from webapp.core.words import msgid
 from webapp.db.tenancy import owned_by
 from webapp.schedule.rules import DEFAULT_TRAVEL, TravelSettings
 
@@ -90,6 +91,19 @@ _READ = text(_NEED).bindparams(*_TYPES)
 _LOCK = text(_NEED + " FOR UPDATE OF booking").bindparams(*_TYPES)
 
 
+_DONE: Final = {
+    CourseSessionStatus.COMPLETED: msgid("This session was taught: it stays as it is."),
+    CourseSessionStatus.MISSED: msgid("This session was missed. Plan its make-up instead."),
+    CourseSessionStatus.CANCELLED: msgid("This session is cancelled. Plan its make-up instead."),
+    CourseSessionStatus.RESCHEDULED: msgid("This session was moved already. Go on with the one it was moved to."),
+}
+
+
+def session_done(status: CourseSessionStatus) -> Conflict:
+    """The refusal for a session that is no longer planned."""
+    return Conflict("session-done", _DONE[status])
+
+
 def session_need(
     db: Session, session_id: UUID, *, visible_to: Actor, travel: TravelSettings = DEFAULT_TRAVEL
 ) -> tuple[BookingNeed, NeededSession]:
@@ -111,7 +125,7 @@ def session_need(
     sessions = {session.id: session for session in map(_session, row.sessions)}
     session = sessions[session_id]
     if session.status in (CourseSessionStatus.COMPLETED, CourseSessionStatus.RESCHEDULED):
-        raise Conflict("session-done", "This session is done or was moved already.")
+        raise session_done(session.status)
     open_ones = tuple(one for one in sessions.values() if one.status is CourseSessionStatus.SCHEDULED)
     return _booking(row, open_ones or (session,), travel), session
 

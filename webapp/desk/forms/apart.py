@@ -19,4 +19,8 @@ class ApartForm(BaseForm):
 
     def __init__(self, *args: Any, trainers: Sequence[tuple[UUID, str]] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.offer(trainers)
+
+    def offer(self, trainers: Sequence[tuple[UUID, str]]) -> None:
+        """Show these to choose from; an answer is read by those the form was made with."""
         self.trainer.choices = [("", _l("Choose a trainer")), *trainers]

@@ -14,6 +14,7 @@ from wtforms import HiddenField, StringField
 from wtforms.validators import ValidationError
 
 from webapp.bookings.rules import DAY
+from webapp.core.errors import DomainError
 from webapp.desk.forms.fields import AUTOMATIC, UuidsField, fill, trainer_id, version_of
 from webapp.web.forms import BaseForm, DayField, LongTextField, TimeslotField, needed
 
@@ -30,11 +31,19 @@ class VersionedForm(BaseForm):
     """A form that carries the version of the booking its page showed."""
 
     version = HiddenField()
+    proposal_id: UUID | None = None
+    """The open proposal that stands in the way, where a refusal names one."""
 
     @property
     def version_seen(self) -> int:
         """The version the page showed; 0, which no booking has, for rubbish."""
         return version_of(self.version.data)
+
+    def refuse(self, error: DomainError) -> None:
+        """Show a refusal, and remember the proposal it speaks of."""
+        super().refuse(error)
+        found = error.params.get("assignment_id")
+        self.proposal_id = found if isinstance(found, UUID) else self.proposal_id
 
 
 class ReplaceForm(VersionedForm):

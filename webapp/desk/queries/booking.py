@@ -195,6 +195,11 @@ class BookingPage:
         """The trainer of one of the proposals; nothing for the id of something else."""
         return next((proposal.trainer for proposal in self.proposals if proposal.id == subject_id), "")
 
+    def proposed_in(self, subject_id: UUID) -> Happened | None:
+        """The entry that tells of one of the proposals what it is for; ``None`` for the id of something else."""
+        told = (entry for entry in self.happened if entry.what == "assignment.proposed")
+        return next((entry for entry in told if entry.subject_id == subject_id), None)
+
     def number_of(self, subject_id: UUID) -> int | None:
         """The number of one of the sessions; ``None`` for the id of something else, or of one that was moved."""
         return next((session.number for session in self.sessions if session.id == subject_id), None)

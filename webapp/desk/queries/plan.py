@@ -48,6 +48,11 @@ class Trainers:
     """Session by session, for those against whom nothing else stands."""
 
     @property
+    def nearly_first(self) -> tuple[Verdict, ...]:
+        """The others, first those whom one change would do for."""
+        return tuple(sorted(self.others, key=lambda verdict: verdict.fix is None))
+
+    @property
     def best(self) -> Verdict | None:
         """Who comes first."""
         return self.eligible[0] if self.eligible else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from flask import flash, url_for
@@ -16,17 +18,24 @@ from webapp.desk.forms.apart import ApartForm
 from webapp.desk.views.blueprint import _, bp
 from webapp.households.queries import HouseholdDetail, household
 from webapp.trainers import service
-from webapp.trainers.mentions import trainer_choices
+from webapp.trainers.mentions import blocks_of_household, trainer_choices
 from webapp.web.access import current_actor, requires
+from webapp.web.filters import instant
 from webapp.web.htmx import redirect_after, render_page_or_fragment
 
 
 @dataclass(frozen=True, slots=True)
 class ApartPage:
-    """The family and, in the form, the trainers of its operator."""
+    """The family, the trainers of its operator, and those it is kept apart from already, with since when."""
 
     household: HouseholdDetail
     trainers: tuple[tuple[UUID, str], ...]
+    apart: Mapping[UUID, datetime]
+
+    @property
+    def others(self) -> tuple[tuple[UUID, str], ...]:
+        """Whom it is not kept apart from: the trainers to choose from."""
+        return tuple(choice for choice in self.trainers if choice[0] not in self.apart)
 
 
 @bp.get("/households/<uuid:household_id>/apart")
@@ -47,10 +56,12 @@ def keep_apart(household_id: UUID) -> ResponseReturnValue:
         return _render(page, form, status=422)
     trainer_id, reason = form.trainer.data, form.reason.data or ""
     try:
+        if trainer_id in page.apart:
+            raise service.already_apart(page.apart[trainer_id])
         retrying(lambda work: service.block(work, trainer_id, household_id, reason, by=actor, now=clock.now()))
     except Invalid as error:
-        form.refuse(error)
-        return _render(page, form, status=422)
+        form.refuse(_worded(error))
+        return _render(_page(household_id), form, status=422)
     name = dict(page.trainers)[trainer_id]
     flash(_("%(trainer)s is no longer proposed for this family.", trainer=name))
     return redirect_after(url_for("households.show", household_id=household_id))
@@ -71,8 +82,18 @@ def _page(household_id: UUID) -> ApartPage:
     actor = current_actor()
     with read_only() as db:
         found = household(db, household_id, visible_to=actor)
-        return ApartPage(found, trainer_choices(db, found.operator_id, actor))
+        apart = {block.trainer_id: block.created_at for block in blocks_of_household(db, household_id, actor)}
+        return ApartPage(found, trainer_choices(db, found.operator_id, actor), apart)
+
+
+def _worded(error: Invalid) -> Invalid:
+    """A refusal whose moment is said as the page says moments."""
+    since = error.params.get("since")
+    if not isinstance(since, datetime):
+        return error
+    return Invalid(error.code, error.message, field=error.field, since=instant(since, "UTC"))
 
 
 def _render(page: ApartPage, form: ApartForm, *, status: int = 200) -> ResponseReturnValue:
+    form.offer(page.others)
     return render_page_or_fragment("desk/apart.html", "desk/_apart_form.html", status=status, page=page, form=form)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
@@ -21,6 +23,13 @@ class CoverPage:
     """The sessions that need cover, earliest first."""
 
     page: Page[UncoveredSession]
+
+    @property
+    def runs(self) -> dict[UUID, tuple[UUID, ...]]:
+        """Neighbouring sessions of one booking and trainer that nobody is proposed for, by the first of each run."""
+        waiting = groupby(self.page.items, key=lambda s: (s.booking_id, s.trainer_id, s.proposed_id))
+        runs = [tuple(session.session_id for session in run) for key, run in waiting if key[2] is None]
+        return {run[0]: run for run in runs}
 
 
 @bp.get("/cover")

@@ -10,6 +10,7 @@ from flask import flash, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from webapp.assignments.queries.covering import must_be_taught, must_lie_ahead
 from webapp.bookings.rules import CourseSessionStatus, SessionMode
 from webapp.core import clock
 from webapp.core.actor import Permission
@@ -23,6 +24,7 @@ from webapp.desk.forms.changes import MoveForm, Step, step_of
 from webapp.desk.queries.booking import BookingDetail, booking_detail
 from webapp.desk.rules import nearest_times
 from webapp.desk.views.blueprint import _, bp, in_words, limits
+from webapp.desk.views.refusing import refusal_page
 from webapp.web.access import current_actor, requires
 from webapp.web.filters import instant
 from webapp.web.forms import form_problems
@@ -83,6 +85,13 @@ class CancelPage:
 def move(session_id: UUID) -> ResponseReturnValue:
     """Where the session could go; it starts from where it is, a make-up from no day at all."""
     page = _found(session_id)
+    try:
+        must_be_taught(page.booking.status)
+        if not page.make_up:
+            must_lie_ahead(page.session.status, page.session.starts_at, clock.now())
+    except Conflict as error:
+        heading = _("Move session %(number)s", number=page.session.number)
+        return refusal_page(error, heading, page.booking, page.session)
     form = MoveForm(formdata=None, timeslot=page.session.timeslot, to_date=None if page.make_up else page.session.date)
     return _render(page, form)
 
@@ -133,7 +142,14 @@ def move_session(session_id: UUID) -> ResponseReturnValue:
 @requires(Permission.BOOKING_WRITE)
 def cancel_session_page(session_id: UUID) -> ResponseReturnValue:
     """Ask why the session does not take place."""
-    return _render_cancel(session_id, ReasonForm(formdata=None))
+    page = _found(session_id)
+    try:
+        must_be_taught(page.booking.status)
+        must_lie_ahead(page.session.status, page.session.starts_at, clock.now())
+    except Conflict as error:
+        heading = _("Cancel session %(number)s", number=page.session.number)
+        return refusal_page(error, heading, page.booking, page.session)
+    return _render_cancel(page, ReasonForm(formdata=None))
 
 
 @bp.post("/sessions/<uuid:session_id>/cancel")
@@ -142,7 +158,7 @@ def cancel_session(session_id: UUID) -> ResponseReturnValue:
     """Cancel it; it needs a make-up then."""
     form, actor = ReasonForm(), current_actor()
     if not form.validate_on_submit():
-        return _render_cancel(session_id, form, status=422)
+        return _render_cancel(_found(session_id), form, status=422)
     version, reason = form.version_seen, form.reason.data or ""
     try:
         retrying(
@@ -152,7 +168,7 @@ def cancel_session(session_id: UUID) -> ResponseReturnValue:
         )
     except (Conflict, Invalid) as error:
         form.refuse(in_words(error))
-        return _render_cancel(session_id, form, status=_status_of(error))
+        return _render_cancel(_found(session_id), form, status=_status_of(error))
     flash(_("The session is cancelled. It needs a make-up."))
     return redirect_after(url_for("course_sessions.show", session_id=session_id))
 
@@ -192,11 +208,8 @@ def _render(page: MovePage, form: MoveForm, *, status: int = 200) -> ResponseRet
     )
 
 
-def _render_cancel(session_id: UUID, form: ReasonForm, *, status: int = 200) -> ResponseReturnValue:
-    actor = current_actor()
-    with read_only() as db:
-        session = session_row(db, session_id, visible_to=actor)
-        page = CancelPage(session, booking_detail(db, session.booking_id, visible_to=actor))
+def _render_cancel(found: MovePage, form: ReasonForm, *, status: int = 200) -> ResponseReturnValue:
+    page = CancelPage(found.session, found.booking)
     return render_page_or_fragment(
         "desk/cancel_session.html", "desk/_cancel_session_form.html", status=status, page=page, form=form
     )

@@ -10,6 +10,7 @@ from flask import flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 
+from webapp.assignments.queries.covering import must_be_taught
 from webapp.bookings.rules import PlannedSession
 from webapp.core import clock
 from webapp.core.actor import Permission
@@ -19,7 +20,8 @@ from webapp.course_sessions.rescheduling import PauseAnswer
 from webapp.db.work import Work, read_only, retrying
 from webapp.desk.forms.changes import PauseForm, Step, step_of
 from webapp.desk.queries.booking import BookingDetail, booking_detail
-from webapp.desk.views.blueprint import bp, in_words, limits
+from webapp.desk.views.blueprint import _, bp, in_words, limits
+from webapp.desk.views.refusing import refusal_page
 from webapp.web.access import current_actor, requires
 from webapp.web.forms import form_problems
 from webapp.web.htmx import redirect_after, render_page_or_fragment
@@ -51,8 +53,13 @@ class PausePage:
 @bp.get("/bookings/<uuid:booking_id>/pause")
 @requires(Permission.BOOKING_WRITE)
 def pause(booking_id: UUID) -> ResponseReturnValue:
-    """From when until when there shall be no session."""
-    return _render(_found(booking_id), PauseForm(formdata=None))
+    """From when until when there shall be no session; a booking that is not running says so at once."""
+    page = _found(booking_id)
+    try:
+        must_be_taught(page.booking.status)
+    except Conflict as error:
+        return refusal_page(error, _("Pause the series"), page.booking)
+    return _render(page, PauseForm(formdata=None))
 
 
 @bp.post("/bookings/<uuid:booking_id>/pause")
