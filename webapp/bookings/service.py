@@ -2,117 +2,55 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
+from webapp.bookings.placing import (
+    BookingCommand,
+    PlacedBooking,
+    check_family,
+    choose_zone,
+    insert_with_reference,
+    store_parts,
+    stored,
+    told,
+)
 from webapp.bookings.replanning import with_moves
 from webapp.bookings.rules import (
     BookingStatus,
-    ClassType,
-    CourseRequest,
     CourseSessionStatus,
-    DeliveryMode,
     PaymentStatus,
-    PlannedSession,
     check_request,
     moved,
     plan_sessions,
 )
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid, NotFound
-from webapp.core.geo import Location
 from webapp.core.ids import new_id
-from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
-from webapp.households.models import Household, Student
 from webapp.schedule import service as schedule
-from webapp.zones.queries import ZoneAt, zones_at
+from webapp.zones.queries import zones_at
 
-_REFERENCE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no letter is taken for a digit on the phone."""
-
-
-@dataclass(frozen=True, slots=True)
-class BookingCommand:
-    """A booking as asked for. ``zone_id`` None lets the serving zone of ``place`` win (rule Z2).
-
-    ``start_date`` and ``timeslot`` are local to the zone. ``id`` is given by whoever may ask twice for one booking (a
-    form sent twice): the second time is refused with ``booking-placed``.
-    """
-
-    household_id: UUID
-    student_ids: tuple[UUID, ...]
-    course_id: UUID
-    class_type: ClassType
-    delivery_mode: DeliveryMode
-    total_sessions: int
-    start_date: date
-    timeslot: time
-    address: str
-    place: Location
-    zone_id: UUID | None = None
-    prefers_language: str | None = None
-    prefers_gender: str | None = None
-    prefers_taught_before: bool = False
-    id: UUID | None = None
-    moves: tuple[tuple[int, time], ...] = ()
-    """Sessions, by number, taught at another time of their own day."""
-
-    def request_in(self, time_zone: str) -> CourseRequest:
-        """The part the schedule follows from, in the zone's time zone."""
-        return CourseRequest(
-            class_type=self.class_type,
-            delivery_mode=self.delivery_mode,
-            total_sessions=self.total_sessions,
-            start_date=self.start_date,
-            timeslot=self.timeslot,
-            time_zone=time_zone,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedBooking:
-    """A stored booking: its id, what people call it, its operator and its generated sessions."""
-
-    id: UUID
-    reference: str
-    operator_id: UUID
-    sessions: tuple[PlannedSession, ...]
-
-
-def choose_zone(zones: Sequence[ZoneAt], wanted: UUID | None, *, by: Actor) -> ZoneAt:
-    """The zone a booking is made in, out of those that contain its place, the serving one first (rule Z2).
-
-    Raises ``Invalid`` for field ``place`` when no zone contains it (``service-not-available``), and ``Conflict``
-    ``other-operator`` when the serving zone is one the actor may not book in.
-    """
-    if not zones:
-        raise Invalid("service-not-available", "No zone serves this place.", field="place")
-    winner = zones[0]
-    if not (by.sees_everything or winner.operator_id == by.operator_id):
-        raise Conflict(
-            "other-operator",
-            "%(operator)s serves this place (zone %(zone)s). You can record an enquiry for them.",
-            operator=winner.operator_name,
-            zone=winner.name,
-        )
-    if wanted is None:
-        return winner
-    for zone in zones:
-        if zone.id == wanted and zone.operator_id == winner.operator_id:
-            return zone
-    raise Invalid("zone-elsewhere", "This zone does not contain the place. Choose one that does.", field="zone_id")
+__all__ = [
+    "BookingCommand",
+    "PlacedBooking",
+    "booking_to_change",
+    "cancel_remaining",
+    "choose_zone",
+    "close_short",
+    "edit_booking",
+    "move_booking",
+    "place_booking",
+    "required_reason",
+    "set_payment_status",
+]
 
 
 def place_booking(work: Work, command: BookingCommand, *, by: Actor, now: datetime) -> PlacedBooking:
@@ -125,7 +63,7 @@ def place_booking(work: Work, command: BookingCommand, *, by: Actor, now: dateti
     zone = choose_zone(zones_at(work.db, command.place), command.zone_id, by=by)
     request = command.request_in(zone.time_zone)
     check_request(request, students=len(set(command.student_ids)), now=now)
-    _check_family(work.db, command, zone.operator_id)
+    check_family(work.db, command, zone.operator_id)
     sessions = with_moves(plan_sessions(request), command.moves, zone.time_zone)
     booking_id = command.id or new_id()
     values = {
@@ -136,10 +74,10 @@ def place_booking(work: Work, command: BookingCommand, *, by: Actor, now: dateti
         "version": 1,
         "created_by": by.id,
         "created_at": now,
-        **_stored(command, zone),
+        **stored(command, zone),
     }
-    reference = _insert_with_reference(work.db, values)
-    _store_parts(work.db, booking_id, zone, command, sessions)
+    reference = insert_with_reference(work.db, values)
+    store_parts(work.db, booking_id, zone, command, sessions)
     audit.record(
         work,
         "booking.placed",
@@ -148,7 +86,7 @@ def place_booking(work: Work, command: BookingCommand, *, by: Actor, now: dateti
         operator_id=zone.operator_id,
         by=by,
         at=now,
-        after={"reference": reference, "status": BookingStatus.WAITLISTED, **_told(command, zone)},
+        after={"reference": reference, "status": BookingStatus.WAITLISTED, **told(command, zone)},
     )
     return PlacedBooking(booking_id, reference, zone.operator_id, sessions)
 
@@ -170,18 +108,18 @@ def edit_booking(
         raise Invalid("booking-household", "A booking stays with its family.", field="household_id")
     request = command.request_in(zone.time_zone)
     check_request(request, students=len(set(command.student_ids)), now=now)
-    _check_family(work.db, command, zone.operator_id)
+    check_family(work.db, command, zone.operator_id)
     sessions = with_moves(plan_sessions(request), command.moves, zone.time_zone)
-    before = {name: getattr(booking, name) for name in _stored(command, zone)}
+    before = {name: getattr(booking, name) for name in stored(command, zone)}
     work.db.execute(delete(CourseSession).where(CourseSession.booking_id == booking_id))
     work.db.execute(delete(BookingStudent).where(BookingStudent.booking_id == booking_id))
     work.db.execute(
         update(Booking)
         .where(Booking.id == booking_id)
-        .values(version=Booking.version + 1, **_stored(command, zone))
+        .values(version=Booking.version + 1, **stored(command, zone))
         .execution_options(synchronize_session=False)
     )
-    _store_parts(work.db, booking_id, zone, command, sessions)
+    store_parts(work.db, booking_id, zone, command, sessions)
     audit.record(
         work,
         "booking.edited",
@@ -191,7 +129,7 @@ def edit_booking(
         by=by,
         at=now,
         before=before,
-        after=_told(command, zone),
+        after=told(command, zone),
     )
     return PlacedBooking(booking_id, booking.reference, booking.operator_id, sessions)
 
@@ -311,99 +249,3 @@ def required_reason(reason: str) -> str:
     if len(reason) > 400:
         raise Invalid("reason-long", "Keep the reason under 400 characters.", field="reason")
     return reason
-
-
-def _check_family(db: Session, command: BookingCommand, operator_id: UUID) -> None:
-    """The household, its students and the course exist and are the operator's, or it is ``NotFound``."""
-    db.flush()  # a family may have been registered in this very transaction
-    wanted = set(command.student_ids)
-    students = (
-        select(func.count())
-        .select_from(Student)
-        .join(Household, Household.id == Student.household_id)
-        .where(
-            Student.id.in_(wanted),
-            Student.household_id == command.household_id,
-            Household.operator_id == operator_id,
-        )
-        .scalar_subquery()
-    )
-    course = select(func.count()).select_from(Course).where(Course.id == command.course_id, Course.active)
-    found = db.execute(select(students, course.scalar_subquery())).one()
-    if tuple(found) != (len(wanted), 1):
-        raise NotFound()
-
-
-def _stored(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
-    """The columns of a booking that its command decides."""
-    return {
-        "zone_id": zone.id,
-        "household_id": command.household_id,
-        "course_id": command.course_id,
-        "class_type": command.class_type,
-        "delivery_mode": command.delivery_mode,
-        "total_sessions": command.total_sessions,
-        "start_date": command.start_date,
-        "timeslot": command.timeslot,
-        "time_zone": zone.time_zone,
-        "address": command.address,
-        "lat": command.place.lat,
-        "lng": command.place.lng,
-        "prefers_language": command.prefers_language,
-        "prefers_gender": command.prefers_gender,
-        "prefers_taught_before": command.prefers_taught_before,
-    }
-
-
-def _told(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
-    """What the audit says of a booking's content."""
-    moves = {"moves": [[number, f"{at:%H:%M}"] for number, at in command.moves]} if command.moves else {}
-    return {**_stored(command, zone), "student_ids": sorted(command.student_ids), **moves}
-
-
-def _insert_with_reference(db: Session, values: dict[str, Any]) -> str:
-    """Insert a booking under a fresh random reference; a reference already taken draws again.
-
-    Raises ``Conflict`` ``booking-placed`` for an id already taken, by now or by a transaction that was waited for.
-    """
-    while True:
-        letters = "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(8))
-        reference = f"{letters[:4]}-{letters[4:]}"
-        placed = upsert(Booking).values(reference=reference, **values)
-        if db.scalar(placed.on_conflict_do_nothing().returning(Booking.id)) is not None:
-            return reference
-        if db.scalar(select(Booking.id).where(Booking.id == values["id"])) is not None:
-            raise Conflict("booking-placed", "This booking was placed already.")
-
-
-def _store_parts(
-    db: Session, booking_id: UUID, zone: ZoneAt, command: BookingCommand, sessions: Sequence[PlannedSession]
-) -> None:
-    """Store who takes part and the generated sessions."""
-    db.execute(
-        insert(BookingStudent),
-        [
-            {"operator_id": zone.operator_id, "booking_id": booking_id, "student_id": student_id}
-            for student_id in sorted(set(command.student_ids))
-        ],
-    )
-    db.execute(
-        insert(CourseSession),
-        [
-            {
-                "id": new_id(),
-                "operator_id": zone.operator_id,
-                "booking_id": booking_id,
-                "number": session.number,
-                "date": session.date,
-                "timeslot": session.timeslot,
-                "time_zone": zone.time_zone,
-                "starts_at": session.starts_at,
-                "ends_at": session.ends_at,
-                "mode": session.mode,
-                "shifted": session.shifted,
-                "status": CourseSessionStatus.SCHEDULED,
-            }
-            for session in sessions
-        ],
-    )

@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import lazy_gettext as _l
-from wtforms import HiddenField, StringField
+from wtforms import HiddenField
 from wtforms.validators import ValidationError
 
 from webapp.bookings.rules import DAY
 from webapp.core.errors import DomainError
-from webapp.desk.forms.fields import AUTOMATIC, UuidsField, fill, trainer_id, version_of
+from webapp.desk.forms.fields import UuidsField, fill, version_of
+from webapp.desk.forms.small import ProposeForm
 from webapp.web.forms import BaseForm, DayField, LongTextField, TimeslotField, needed
 
 
@@ -46,21 +47,10 @@ class VersionedForm(BaseForm):
         self.proposal_id = found if isinstance(found, UUID) else self.proposal_id
 
 
-class ReplaceForm(VersionedForm):
+class ReplaceForm(ProposeForm, VersionedForm):
     """Who takes the remaining sessions over, and why."""
 
     purpose = LongTextField(_l("Why"), [needed(_l("Say why the trainer changes."))], max_length=400)
-    trainer = StringField(_l("Trainer"))
-
-    def validate_trainer(self, field: Any) -> None:
-        """A trainer's id, or the automatic choice."""
-        if field.data != AUTOMATIC and self.trainer_id is None:
-            raise ValidationError(_l("Choose one from the list."))
-
-    @property
-    def trainer_id(self) -> UUID | None:
-        """The trainer named, ``None`` for the automatic choice."""
-        return trainer_id(self.trainer.data)
 
 
 class SubstituteForm(ReplaceForm):
