@@ -23,6 +23,7 @@ from webapp import embedded
 from webapp.assignments import service
 from webapp.assignments.limits import Limits
 from webapp.assignments.queries.candidates import candidates
+from webapp.assignments.queries.cover import needs_cover
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.queries.pages import open_proposals
 from webapp.assignments.queries.rivals import rivals
@@ -199,6 +200,14 @@ def opens_a_trainers_week(work: Work, zone: BenchZone) -> object:
     return slots_of_trainer(work.db, zone.trainers[0].id, week, visible_to=zone.staff)
 
 
+def lists_what_needs_cover(work: Work, zone: BenchZone) -> object:
+    return needs_cover(work.db, now=NOW, limit=50, visible_to=zone.staff)
+
+
+def lists_what_needs_cover_of_every_operator(work: Work, _zone: BenchZone) -> object:
+    return needs_cover(work.db, now=NOW, limit=50, visible_to=ADMIN)
+
+
 HOT: tuple[Ask, ...] = (
     looks_for_trainers,
     proposes_the_best,
@@ -223,6 +232,19 @@ HOT: tuple[Ask, ...] = (
 @pytest.mark.parametrize("ask", HOT, ids=lambda ask: ask.__name__)
 def test_no_hot_question_reads_a_large_table_whole(large_desk: LargeDesk, ask: Ask) -> None:
     statements, found = whole_reads(large_desk, ask)
+    assert statements
+    assert not found
+
+
+FEW_ARE_AWAY = (
+    "DELETE FROM time_off WHERE trainer_id NOT IN (SELECT id FROM trainers ORDER BY id LIMIT 5)",
+    "ANALYZE time_off",
+)
+
+
+@pytest.mark.parametrize("ask", [lists_what_needs_cover, lists_what_needs_cover_of_every_operator])
+def test_what_needs_cover_is_looked_for_where_somebody_is_away(large_desk: LargeDesk, ask: Ask) -> None:
+    statements, found = whole_reads(large_desk, ask, *FEW_ARE_AWAY)
     assert statements
     assert not found
 

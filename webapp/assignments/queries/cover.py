@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, not_, or_, select
+from sqlalchemy import CompoundSelect, and_, exists, func, not_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from webapp.assignments.models import Assignment
@@ -62,11 +62,10 @@ def needs_cover(
 ) -> tuple[list[UncoveredSession], int]:
     """Sessions of courses under way from ``now`` on whose trainer is away or not active, or that nobody has.
 
-    Earliest first, and how many in all. They are asked of the sessions, not of the slots: one without has none.
+    Earliest first, and how many in all. Two statements: which, then what the page tells of those it shows.
     """
-    away = exists().where(
-        TimeOff.trainer_id == ScheduleSlot.trainer_id, TimeOff.period.bool_op("&&")(ScheduleSlot.period)
-    )
+    lacking = sorted({(starts_at, id_) for id_, starts_at in db.execute(_lacking(now, visible_to))})
+    shown = [id_ for _, id_ in lacking[offset : offset + limit]]
     booked = and_(ScheduleSlot.course_session_id == CourseSession.id, ScheduleSlot.status == SlotStatus.BOOKED)
     change_open = exists().where(Assignment.booking_id == Booking.id, Assignment.status == AssignmentStatus.PROPOSED)
     held, other = aliased(ScheduleSlot), aliased(Trainer)
@@ -87,7 +86,6 @@ def needs_cover(
             held.assignment_id,
             other.name,
             change_open,
-            func.count().over(),
         )
         .join(Booking, Booking.id == CourseSession.booking_id)
         .join(Course, Course.id == Booking.course_id)
@@ -96,18 +94,10 @@ def needs_cover(
         .outerjoin(Trainer, Trainer.id == ScheduleSlot.trainer_id)
         .outerjoin(held, and_(held.course_session_id == CourseSession.id, held.status == SlotStatus.HELD))
         .outerjoin(other, other.id == held.trainer_id)
-        .where(
-            Booking.status.in_(TAUGHT),
-            CourseSession.status == CourseSessionStatus.SCHEDULED,
-            CourseSession.starts_at >= now,
-            or_(Trainer.id.is_(None), not_(Trainer.active), away),
-            owned_by(CourseSession.operator_id, visible_to),
-        )
+        .where(CourseSession.id.in_(shown))
         .order_by(CourseSession.starts_at, CourseSession.id)
-        .limit(limit)
-        .offset(offset)
     )
-    rows = db.execute(found).all()
+    rows = db.execute(found).all() if shown else ()
     sessions = [
         UncoveredSession(
             session_id=row[0],
@@ -128,7 +118,43 @@ def needs_cover(
         )
         for row in rows
     ]
-    return sessions, rows[0][15] if rows else 0
+    return sessions, len(lacking)
+
+
+def _lacking(now: datetime, visible_to: Actor) -> CompoundSelect[UUID, datetime]:
+    """The sessions that lack a trainer, with their starts, looked for where few are: those away, gone, or nobody's."""
+    slot = (ScheduleSlot.course_session_id, func.lower(ScheduleSlot.period))
+    ahead = (ScheduleSlot.status == SlotStatus.BOOKED, func.lower(ScheduleSlot.period) >= now)
+    away = (
+        select(*slot)
+        .join(
+            TimeOff,
+            and_(TimeOff.trainer_id == ScheduleSlot.trainer_id, TimeOff.period.bool_op("&&")(ScheduleSlot.period)),
+        )
+        .where(*ahead, func.upper(TimeOff.period) > now, owned_by(TimeOff.operator_id, visible_to))
+    )
+    gone = (
+        select(*slot)
+        .join(Trainer, Trainer.id == ScheduleSlot.trainer_id)
+        .where(*ahead, not_(Trainer.active), owned_by(Trainer.operator_id, visible_to))
+    )
+    # Only a session that was given another time can be without a trainer.
+    was = aliased(CourseSession)
+    taken = exists().where(ScheduleSlot.status == SlotStatus.BOOKED, ScheduleSlot.course_session_id == CourseSession.id)
+    nobody = (
+        select(CourseSession.id, CourseSession.starts_at)
+        .join(was, was.successor_id == CourseSession.id)
+        .join(Booking, Booking.id == CourseSession.booking_id)
+        .where(
+            was.successor_id.is_not(None),
+            CourseSession.status == CourseSessionStatus.SCHEDULED,
+            CourseSession.starts_at >= now,
+            Booking.status.in_(TAUGHT),
+            ~taken,
+            owned_by(CourseSession.operator_id, visible_to),
+        )
+    )
+    return union(away, gone, nobody)
 
 
 def _reason(active: bool | None) -> CoverReason:
