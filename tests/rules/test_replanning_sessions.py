@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -48,9 +49,9 @@ def move(
     return replanned(session, status, to_date, to_time, others=others, time_zone=time_zone, now=now)
 
 
-def refusal(*args: object, **how: object) -> tuple[str, str | None]:
+def refusal(*args: Any, **how: Any) -> tuple[str, str | None]:
     with pytest.raises(Invalid) as refused:
-        move(*args, **how)  # type: ignore[arg-type]
+        move(*args, **how)
     return refused.value.code, refused.value.field
 
 

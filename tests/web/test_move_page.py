@@ -36,10 +36,8 @@ def send(
 
 def at_of(desk: Taught, number: int) -> tuple[date, time]:
     """Where a session is now."""
-    found: tuple[date, time] = rows(
-        "SELECT date, timeslot FROM course_sessions WHERE id = :id", id=desk.ids(number)[0]
-    )[0]
-    return tuple(found)  # type: ignore[return-value]
+    ((on, at),) = rows("SELECT date, timeslot FROM course_sessions WHERE id = :id", id=desk.ids(number)[0])
+    return on, at
 
 
 HERE = (date(2027, 1, 6), time(16))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from flask import flash, request, url_for
@@ -78,11 +80,7 @@ def replace_trainer(booking_id: UUID) -> ResponseReturnValue:
             limits=limits(),
         )
 
-    try:
-        proposed = retrying(task)
-    except (Conflict, Invalid, NotFound) as error:
-        return _show_replace(booking_id, form, status=_refused(form, error))
-    return _tell(proposed)
+    return _propose(form, task, partial(_show_replace, booking_id, form))
 
 
 @bp.get("/bookings/<uuid:booking_id>/substitute")
@@ -118,10 +116,17 @@ def propose_substitute(booking_id: UUID) -> ResponseReturnValue:
             limits=limits(),
         )
 
+    return _propose(form, task, partial(_show_substitute, booking_id, form))
+
+
+def _propose(
+    form: ReplaceForm, task: Callable[[Work], Proposed], again: Callable[..., ResponseReturnValue]
+) -> ResponseReturnValue:
+    """Run the verb and tell what became of it, or show the page ``again`` with the refusal and a fresh list."""
     try:
         proposed = retrying(task)
     except (Conflict, Invalid, NotFound) as error:
-        return _show_substitute(booking_id, form, status=_refused(form, error))
+        return again(status=_refused(form, error))
     return _tell(proposed)
 
 
