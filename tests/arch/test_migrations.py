@@ -27,9 +27,9 @@ from webapp.tables import metadata
 
 ischema_names.update(box=Box, polygon=Ring)
 
-NOT_OF_AN_OPERATOR = {"operators", "courses", "leases"}
+NOT_OF_AN_OPERATOR = {"operators", "courses", "leases", "passkey_challenges"}
 """Tables without an owner: the operators themselves, the one catalogue, and the desk's own processes."""
-OUTLIVES_ITS_OWNER = {"audit_entries"}
+OUTLIVES_ITS_OWNER = {"audit_entries", "audit_seals"}
 """Has an owner but no foreign key: an entry stays when all else is gone."""
 
 CONSTRAINTS = """

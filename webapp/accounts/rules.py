@@ -4,10 +4,66 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from webapp.core.actor import Role
 from webapp.core.errors import Invalid
 from webapp.operators.rules import OperatorKind
+
+
+class SignInStage(StrEnum):
+    """How far a sign-in has come. Only an open one lets anybody in."""
+
+    OPEN = "open"
+    SECOND_FACTOR = "second_factor"
+    """The password was right; a code, a recovery code or a passkey is owed."""
+    ENROLMENT = "enrolment"
+    """The password was right, and a second factor has to be set up before anything else."""
+
+
+class LinkPurpose(StrEnum):
+    """What a link in a letter is good for."""
+
+    INVITATION = "invitation"
+    RESET = "reset"
+
+
+class InvitationState(StrEnum):
+    """The life of an invitation: open → accepted, withdrawn or expired."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class LetterKind(StrEnum):
+    """What a letter to somebody with an account, or about to get one, says."""
+
+    INVITATION = "invitation"
+    RESET = "reset"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a word, no secret
+    SECOND_FACTOR_CHANGED = "second_factor_changed"
+    ACCOUNT_CHANGED = "account_changed"
+
+
+class LetterState(StrEnum):
+    """pending → sent, dropped (nobody there to write to) or failed (given up; can be tried again)."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+class ChallengePurpose(StrEnum):
+    """What a passkey is asked to sign for."""
+
+    REGISTER = "register"
+    SIGN_IN = "sign_in"
+    SECOND_FACTOR = "second_factor"
+    STEP_UP = "step_up"
+
 
 IDLE_LIMIT = timedelta(hours=3)
 """A signed-in browser that asks for nothing this long is signed out."""

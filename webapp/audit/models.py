@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String
+from sqlalchemy import BigInteger, Index, LargeBinary, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -41,3 +41,22 @@ class AuditEntry(Base):
     """``web``, ``api``, ``job`` or ``cli``."""
     request_id: Mapped[str | None] = mapped_column(String(64))
     address: Mapped[str | None] = mapped_column(String(64))
+
+
+class AuditSeal(Base):
+    """The seal of one entry: its place in the chain, and the SHA-256 over the seal before it and the entry's content.
+
+    Beside the entry and not in it, so that nothing of an entry is ever changed. The sweeper writes them in batches.
+    """
+
+    __tablename__ = "audit_seals"
+    __table_args__ = (Index("uq_audit_seals_entry_id", "entry_id", unique=True),)
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """1, 2, 3 … without a gap."""
+    operator_id: Mapped[UUID]
+    """The entry's."""
+    entry_id: Mapped[UUID]
+    """No foreign key: a seal whose entry is gone is what tells on whoever took it away."""
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    sealed_at: Mapped[datetime]

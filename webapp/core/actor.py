@@ -37,7 +37,16 @@ class Permission(StrEnum):
     OPERATOR_READ = "operator.read"
     CERTIFICATE_READ = "certificate.read"
     CERTIFICATE_RETRY = "certificate.retry"
+    CERTIFICATE_REVOKE = "certificate.revoke"
+    HOUSEHOLD_EXPORT = "household.export"
+    HOUSEHOLD_ERASE = "household.erase"
+    USER_READ = "user.read"
+    USER_WRITE = "user.write"
+    OPERATOR_WRITE = "operator.write"
+    POLICY_READ = "policy.read"
+    VIEW_AS = "view_as.begin"
     AUDIT_READ = "audit.read"
+    AUDIT_EXPORT = "audit.export"
 
 
 _READ = frozenset(
@@ -63,12 +72,31 @@ _DESK = _READ | {
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.FRANCHISE_STAFF: _DESK,
-    Role.FRANCHISE_MANAGER: _DESK | {Permission.ASSIGNMENT_APPROVE},
+    Role.FRANCHISE_MANAGER: _DESK
+    | {
+        Permission.ASSIGNMENT_APPROVE,
+        Permission.HOUSEHOLD_EXPORT,
+        Permission.USER_READ,
+        Permission.USER_WRITE,
+    },
     Role.COMPANY_STAFF: _DESK,
     Role.ADMIN: frozenset(Permission),
-    Role.AUDITOR: _READ | {Permission.AUDIT_READ},
+    Role.AUDITOR: _READ | {Permission.AUDIT_READ, Permission.AUDIT_EXPORT, Permission.USER_READ},
 }
 """The role table of the domain: which permissions each role has, before ownership is asked."""
+
+STEP_UP: frozenset[Permission] = frozenset(
+    {
+        Permission.CERTIFICATE_REVOKE,
+        Permission.HOUSEHOLD_EXPORT,
+        Permission.HOUSEHOLD_ERASE,
+        Permission.USER_WRITE,
+        Permission.OPERATOR_WRITE,
+        Permission.VIEW_AS,
+        Permission.AUDIT_EXPORT,
+    }
+)
+"""Acts of weight: whoever does one has given a second factor some minutes ago at most."""
 
 
 class ActorKind(StrEnum):

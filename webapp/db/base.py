@@ -71,15 +71,19 @@ def owned_table(*extra: SchemaItem) -> tuple[SchemaItem, ...]:
     return (UniqueConstraint("operator_id", "id"), *extra)
 
 
-def owned_key(column: str, table: str, *, ondelete: str | None = None, deferred: bool = False) -> ForeignKeyConstraint:
+def owned_key(
+    column: str, table: str, *, ondelete: str | None = None, onupdate: str | None = None, deferred: bool = False
+) -> ForeignKeyConstraint:
     """A foreign key ``(operator_id, column)`` to another tenant table: rows of two operators can never be joined up.
 
-    ``deferred`` ones are checked when the transaction commits.
+    ``onupdate="CASCADE"`` lets rows follow what they belong to when that moves to another operator; ``deferred`` ones
+    are checked when the transaction commits.
     """
     return ForeignKeyConstraint(
         ["operator_id", column],
         [f"{table}.operator_id", f"{table}.id"],
         ondelete=ondelete,
+        onupdate=onupdate,
         deferrable=True if deferred else None,
         initially="DEFERRED" if deferred else None,
     )
