@@ -6,19 +6,18 @@ import hashlib
 from typing import Final
 
 import limits
-from flask import Blueprint, current_app, render_template, request, url_for
+from flask import current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.accounts import signin
-from webapp.accounts.forms import SignInForm
+from webapp.accounts.forms.signing_in import SignInForm
+from webapp.accounts.views.blueprint import bp
 from webapp.config import Settings
 from webapp.core.errors import Invalid
 from webapp.web.access import SIGN_IN_ENDPOINT, public, safe_next, signed_in
 from webapp.web.htmx import redirect_after
 from webapp.web.limits import limiter
 from webapp.web.nav import home_url
-
-bp = Blueprint("accounts", __name__)
 
 _PER_ADDRESS: Final = 4
 """How many times as many attempts an address may make as an account: several people share one office line."""
