@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
-from webapp.core.actor import Role
-from webapp.core.errors import Invalid
-from webapp.operators.rules import OperatorKind
+from webapp.core.actor import GRANTS, Actor, ActorKind, Permission, Role
+from webapp.core.errors import Forbidden, Invalid
+from webapp.operators.rules import OperatorKind, kind_of
 
 
 class SignInStage(StrEnum):
@@ -89,6 +90,15 @@ HOME_OF: dict[Role, OperatorKind] = {
 }
 """The kind of operator a user of each role belongs to."""
 
+MANAGES: dict[Role, frozenset[Role]] = {
+    Role.FRANCHISE_STAFF: frozenset(),
+    Role.FRANCHISE_MANAGER: frozenset({Role.FRANCHISE_STAFF}),
+    Role.COMPANY_STAFF: frozenset(),
+    Role.ADMIN: frozenset(Role),
+    Role.AUDITOR: frozenset(),
+}
+"""Whose accounts each role looks after: a manager the own franchise's staff, an admin everybody."""
+
 
 def normalised_email(text: str, *, field: str = "email") -> str:
     """An e-mail address as it is stored and compared: trimmed, lower case.
@@ -136,3 +146,27 @@ def has_ended(
 ) -> bool:
     """Whether a sign-in is over at ``now``; all three are aware instants."""
     return now >= sign_in_ends_at(signed_in_at, seen_at, idle=idle, absolute=absolute)
+
+
+def may_manage(actor: Actor, target_role: Role, target_operator: UUID) -> bool:
+    """Whether the actor looks after accounts of a role at an operator; the desk itself looks after all.
+
+    Whoever does may give that role too: it never carries a right that the actor lacks, whatever ``MANAGES`` says.
+    """
+    if actor.kind is ActorKind.SYSTEM:
+        return True
+    if actor.role is None or not actor.may(Permission.USER_WRITE) or target_role not in MANAGES[actor.role]:
+        return False
+    if not GRANTS[target_role] <= GRANTS[actor.role]:
+        return False
+    return actor.sees_everything or target_operator == actor.operator_id
+
+
+def check_may_give(by: Actor, role: Role, operator_id: UUID) -> None:
+    """Nobody gives a right that they lack, nor a role at an operator that is not theirs.
+
+    Raises ``Invalid`` for field ``role`` when the role does not belong to that kind of operator, else ``Forbidden``.
+    """
+    check_role(role, kind_of(operator_id))
+    if not may_manage(by, role, operator_id):
+        raise Forbidden("role-not-yours", "You cannot give this role. Ask an admin to do it.")
