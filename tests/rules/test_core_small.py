@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 
 from tests.rules.builders import an_actor, utc
 from webapp.core import clock, moves
-from webapp.core.actor import GRANTS, SYSTEM, Permission, Role
+from webapp.core.actor import GRANTS, REACH, SYSTEM, Extent, Permission, Reach, Role
 from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.core.job_names import JobName
 from webapp.core.names import MAX_NAME, clean_name, name_key, search_words
 from webapp.core.words import msgid
 
-READS = {permission for permission in Permission if permission.endswith(".read")} - {Permission.AUDIT_READ}
+OF_THE_HOUSE = {Permission.AUDIT_READ, Permission.USER_READ, Permission.POLICY_READ}
+"""Readings that are not part of desk work."""
+READS = {permission for permission in Permission if permission.endswith(".read")} - OF_THE_HOUSE
 DESK_WORK = {
     Permission.BOOKING_WRITE,
     Permission.ASSIGNMENT_PROPOSE,
@@ -74,10 +76,19 @@ def test_the_company_is_older_than_every_id() -> None:
     ("role", "more"),
     [
         (Role.FRANCHISE_STAFF, DESK_WORK),
-        (Role.FRANCHISE_MANAGER, DESK_WORK | {Permission.ASSIGNMENT_APPROVE}),
+        (
+            Role.FRANCHISE_MANAGER,
+            DESK_WORK
+            | {
+                Permission.ASSIGNMENT_APPROVE,
+                Permission.HOUSEHOLD_EXPORT,
+                Permission.USER_READ,
+                Permission.USER_WRITE,
+            },
+        ),
         (Role.COMPANY_STAFF, DESK_WORK),
         (Role.ADMIN, set(Permission)),
-        (Role.AUDITOR, {Permission.AUDIT_READ}),
+        (Role.AUDITOR, {Permission.AUDIT_READ, Permission.AUDIT_EXPORT, Permission.USER_READ}),
     ],
 )
 def test_each_role_may_do_what_the_table_of_roles_says_and_no_more(role: Role, more: set[Permission]) -> None:
@@ -86,7 +97,7 @@ def test_each_role_may_do_what_the_table_of_roles_says_and_no_more(role: Role, m
 
 
 def test_an_auditor_changes_nothing() -> None:
-    assert all(permission.endswith(".read") for permission in GRANTS[Role.AUDITOR])
+    assert all(permission.endswith((".read", ".export")) for permission in GRANTS[Role.AUDITOR])
 
 
 def test_the_desk_itself_may_do_anything_and_somebody_without_a_role_nothing() -> None:
@@ -97,6 +108,25 @@ def test_the_desk_itself_may_do_anything_and_somebody_without_a_role_nothing() -
 def test_e2_only_admins_auditors_and_the_desk_see_every_operators_rows() -> None:
     assert {role for role in Role if an_actor(role).sees_everything} == {Role.ADMIN, Role.AUDITOR}
     assert SYSTEM.sees_everything
+    own, other = UUID(int=7), UUID(int=8)
+    reaching = {role for role in Role if an_actor(role, operator_id=own).reaches(other)}
+    assert reaching == {Role.ADMIN, Role.AUDITOR}
+    assert all(an_actor(role, operator_id=own).reaches(own) for role in Role)
+    assert SYSTEM.reaches(other)
+    assert not an_actor(None, operator_id=own).reaches(other)
+
+
+def test_what_a_role_sees_is_what_the_table_of_reach_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = Reach(rows=Extent.EVERY, enquiries=Extent.EVERY)
+    monkeypatch.setitem(REACH, Role.FRANCHISE_STAFF, everything)
+    assert an_actor(Role.FRANCHISE_STAFF).sees_everything
+    monkeypatch.setitem(REACH, Role.ADMIN, Reach(rows=Extent.OWN, enquiries=Extent.OWN))
+    assert not an_actor(Role.ADMIN).sees_everything
+    assert not an_actor(Role.ADMIN).sees_all_enquiries
+
+
+def test_the_tables_of_the_policy_know_every_role() -> None:
+    assert set(GRANTS) == set(REACH) == set(Role)
 
 
 def test_z4_demand_is_the_companys_to_read_too() -> None:

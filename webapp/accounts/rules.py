@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from webapp.core.actor import GRANTS, Actor, ActorKind, Permission, Role
+from webapp.core.actor import GRANTS, REACH, Actor, ActorKind, Permission, Role
 from webapp.core.errors import Forbidden, Invalid
 from webapp.operators.rules import OperatorKind, kind_of
 
@@ -151,15 +151,15 @@ def has_ended(
 def may_manage(actor: Actor, target_role: Role, target_operator: UUID) -> bool:
     """Whether the actor looks after accounts of a role at an operator; the desk itself looks after all.
 
-    Whoever does may give that role too: it never carries a right that the actor lacks, whatever ``MANAGES`` says.
+    Whoever does may give that role too: whatever ``MANAGES`` says, it carries no right and no reach the actor lacks.
     """
     if actor.kind is ActorKind.SYSTEM:
         return True
     if actor.role is None or not actor.may(Permission.USER_WRITE) or target_role not in MANAGES[actor.role]:
         return False
-    if not GRANTS[target_role] <= GRANTS[actor.role]:
+    if not (GRANTS[target_role] <= GRANTS[actor.role] and REACH[target_role].within(REACH[actor.role])):
         return False
-    return actor.sees_everything or target_operator == actor.operator_id
+    return actor.reaches(target_operator)
 
 
 def check_may_give(by: Actor, role: Role, operator_id: UUID) -> None:

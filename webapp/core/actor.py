@@ -99,6 +99,40 @@ STEP_UP: frozenset[Permission] = frozenset(
 """Acts of weight: whoever does one has given a second factor some minutes ago at most."""
 
 
+SHARED: frozenset[Permission] = frozenset({Permission.COURSE_READ, Permission.POLICY_READ})
+"""What these open belongs to no operator: the one catalogue of courses, and the policy itself."""
+
+
+class Extent(StrEnum):
+    """How far a role sees: the rows of its own operator, or everybody's."""
+
+    OWN = "own"
+    EVERY = "every"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whose rows a role sees and touches (rule E2), and whose enquiries it reads (rule Z4)."""
+
+    rows: Extent
+    enquiries: Extent
+
+    def within(self, other: Reach) -> bool:
+        """Whether nothing is seen with this that is not seen with the other."""
+        pairs = ((self.rows, other.rows), (self.enquiries, other.enquiries))
+        return all(mine is Extent.OWN or theirs is Extent.EVERY for mine, theirs in pairs)
+
+
+REACH: dict[Role, Reach] = {
+    Role.FRANCHISE_STAFF: Reach(rows=Extent.OWN, enquiries=Extent.OWN),
+    Role.FRANCHISE_MANAGER: Reach(rows=Extent.OWN, enquiries=Extent.OWN),
+    Role.COMPANY_STAFF: Reach(rows=Extent.OWN, enquiries=Extent.EVERY),
+    Role.ADMIN: Reach(rows=Extent.EVERY, enquiries=Extent.EVERY),
+    Role.AUDITOR: Reach(rows=Extent.EVERY, enquiries=Extent.EVERY),
+}
+"""Ownership as part of the policy: every condition on an ``operator_id`` is decided by this table."""
+
+
 class ActorKind(StrEnum):
     """A person at a page, a program with a token, or the desk itself."""
 
@@ -119,13 +153,17 @@ class Actor:
 
     @property
     def sees_everything(self) -> bool:
-        """Admins and auditors see every operator's rows; the system does too."""
-        return self.kind is ActorKind.SYSTEM or self.role in (Role.ADMIN, Role.AUDITOR)
+        """Whether every operator's rows are the actor's to see; they are the system's."""
+        return self.kind is ActorKind.SYSTEM or (self.role is not None and REACH[self.role].rows is Extent.EVERY)
 
     @property
     def sees_all_enquiries(self) -> bool:
-        """Demand is the company's to read too (rule Z4)."""
-        return self.sees_everything or self.role is Role.COMPANY_STAFF
+        """Whether every operator's enquiries are: demand is the company's to read too (rule Z4)."""
+        return self.sees_everything or (self.role is not None and REACH[self.role].enquiries is Extent.EVERY)
+
+    def reaches(self, operator_id: UUID) -> bool:
+        """Whether an operator's rows are the actor's to see; ``db.tenancy.owned_by`` asks the same in SQL."""
+        return self.sees_everything or operator_id == self.operator_id
 
     def may(self, permission: Permission) -> bool:
         """Whether the actor's role carries the permission; the system may do anything."""
