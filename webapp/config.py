@@ -11,8 +11,20 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from webapp.core.actor import ALWAYS_SECOND_FACTOR, Role
+
 DEFAULT_SECRET = "development-only-secret-key-never-for-production"  # noqa: S105 - production refuses it
 MINIMUM_SECRET = 32
+_FROM_FILES = (
+    "secret_key",
+    "database_url",
+    "database_owner_url",
+    "redis_url",
+    "sentry_dsn",
+    "totp_key",
+    "totp_key_previous",
+)
+ALL_ROLES = "all"
 
 
 class Environment(StrEnum):
@@ -63,11 +75,20 @@ class Settings(BaseSettings):
     session_absolute_hours: int = Field(12, ge=1)
     sign_in_rate: str = "5 per minute"
     """Sign-in attempts per account; an address may make four times as many."""
+    second_factor_rate: str = "5 per minute; 30 per hour"
+    """Second factors tried per account, whatever the browser: with three codes good at a time, guessing is hopeless."""
+    mfa_roles: str = ""
+    """Roles that need a second factor beside admins and franchise managers, who always do: names with commas, or
+    ``all``."""
+    totp_key: str | None = Field(None, repr=False)
+    """What the secrets of authenticator apps are encrypted with; in development it comes from ``secret_key``."""
+    totp_key_previous: str = Field("", repr=False)
+    """Earlier ``totp_key`` values, with commas: what they encrypted can still be read, and is encrypted anew."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_secret_files(cls, values: Any) -> Any:
-        for name in ("secret_key", "database_url", "database_owner_url", "redis_url", "sentry_dsn"):
+        for name in _FROM_FILES:
             path = os.environ.get(f"{name.upper()}_FILE")
             if path and name not in values:
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
@@ -77,6 +98,10 @@ class Settings(BaseSettings):
     def _fit_to_boot(self) -> Self:
         if self.zonedesk_now is not None and self.zonedesk_now.tzinfo is None:
             raise ValueError("ZONEDESK_NOW needs an offset, as in 2027-01-04T09:00:00+05:30.")
+        unknown = self._mfa_words - {ALL_ROLES, *Role}
+        if unknown:
+            known = ", ".join(role.value for role in Role)
+            raise ValueError(f"MFA_ROLES does not know {', '.join(sorted(unknown))}: give {ALL_ROLES}, or of {known}.")
         if self.environment is not Environment.PRODUCTION:
             return self
         faults = []
@@ -84,11 +109,27 @@ class Settings(BaseSettings):
             faults.append("Production needs DATABASE_URL and REDIS_URL.")
         if self.secret_key == DEFAULT_SECRET or len(self.secret_key) < MINIMUM_SECRET:
             faults.append(f"Production needs a SECRET_KEY of its own, {MINIMUM_SECRET} characters or more.")
+        if self.totp_key is None or len(self.totp_key) < MINIMUM_SECRET or self.totp_key == self.secret_key:
+            faults.append(f"Production needs a TOTP_KEY of its own, {MINIMUM_SECRET} characters or more.")
         if self.zonedesk_now is not None:
             faults.append("Production runs on the real clock: unset ZONEDESK_NOW.")
         if faults:
             raise ValueError(" ".join(faults))
         return self
+
+    @property
+    def _mfa_words(self) -> set[str]:
+        return {word.strip().lower() for word in self.mfa_roles.split(",") if word.strip()}
+
+    def needs_second_factor(self, role: Role) -> bool:
+        """Whether nobody with this role gets in with a password alone. No setting makes it fewer roles."""
+        return role in ALWAYS_SECOND_FACTOR or bool({role, ALL_ROLES} & self._mfa_words)
+
+    @property
+    def totp_keys(self) -> tuple[str, ...]:
+        """What TOTP secrets are encrypted with: the key in use, then those that may still be read with."""
+        earlier = (key.strip() for key in self.totp_key_previous.split(","))
+        return (self.totp_key or self.secret_key, *(key for key in earlier if key))
 
     @property
     def owner_url(self) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from webapp.config import DEFAULT_SECRET, Environment, Settings, SettingsError, load_settings
+from webapp.core.actor import Role
 
 GOOD = {
     "ZONEDESK_ENV": "production",
     "DATABASE_URL": "postgresql+psycopg://app@db/zonedesk",
     "REDIS_URL": "redis://queue/0",
     "SECRET_KEY": "a" * 16 + "long-enough-and-our-own",
+    "TOTP_KEY": "t" * 16 + "another-one-for-the-codes",
 }
 
 
@@ -53,6 +55,9 @@ def test_sound_production_boots(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"SECRET_KEY": None}, "Production needs a SECRET_KEY of its own"),
         ({"SECRET_KEY": DEFAULT_SECRET}, "Production needs a SECRET_KEY of its own"),
         ({"SECRET_KEY": "short"}, "Production needs a SECRET_KEY of its own"),
+        ({"TOTP_KEY": None}, "Production needs a TOTP_KEY of its own"),
+        ({"TOTP_KEY": "short"}, "Production needs a TOTP_KEY of its own"),
+        ({"TOTP_KEY": GOOD["SECRET_KEY"]}, "Production needs a TOTP_KEY of its own"),
         ({"ZONEDESK_NOW": "2027-01-04T09:00:00+05:30"}, "Production runs on the real clock"),
     ],
 )
@@ -68,6 +73,41 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     kept.write_text("s" * 40 + "\n")
     monkeypatch.setenv("SECRET_KEY_FILE", str(kept))
     assert boot(monkeypatch, SECRET_KEY=None).secret_key == "s" * 40
+
+
+def test_the_key_of_totp_secrets_may_come_from_a_file_and_be_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = tmp_path / "key"
+    kept.write_text("n" * 40 + "\n")
+    monkeypatch.setenv("TOTP_KEY_FILE", str(kept))
+    settings = boot(monkeypatch, TOTP_KEY=None, TOTP_KEY_PREVIOUS="o" * 40 + ", " + "p" * 40)
+    assert settings.totp_keys == ("n" * 40, "o" * 40, "p" * 40)
+
+
+def test_development_encrypts_totp_secrets_with_what_it_has() -> None:
+    assert load_settings().totp_keys == (DEFAULT_SECRET,)
+
+
+def test_admins_and_managers_need_a_second_factor_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    always = {Role.ADMIN, Role.FRANCHISE_MANAGER}
+    for words, needing in [
+        ("", always),
+        (" , ", always),
+        ("auditor", always | {Role.AUDITOR}),
+        ("Company_Staff, admin", always | {Role.COMPANY_STAFF}),
+        ("all", set(Role)),
+    ]:
+        monkeypatch.setenv("MFA_ROLES", words)
+        settings = load_settings()
+        assert {role for role in Role if settings.needs_second_factor(role)} == needing, words
+
+
+@pytest.mark.parametrize("words", ["none", "-admin", "boss, auditor"])
+def test_a_role_there_is_not_is_refused_and_none_can_be_taken_away(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    monkeypatch.setenv("MFA_ROLES", words)
+    with pytest.raises(SettingsError, match="MFA_ROLES does not know"):
+        load_settings()
 
 
 def test_a_clock_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +138,9 @@ def test_no_secret_shows_when_settings_are_printed(monkeypatch: pytest.MonkeyPat
     settings = boot(monkeypatch, SENTRY_DSN="https://dsn-key@sentry/1", DATABASE_URL="postgresql://app:db-word@db/z")
     shown = f"{settings!r} {settings}"
     assert "production" in shown
-    assert not [secret for secret in (GOOD["SECRET_KEY"], "dsn-key", "db-word", "redis://") if secret in shown]
+    assert not [
+        secret for secret in (GOOD["SECRET_KEY"], GOOD["TOTP_KEY"], "dsn-key", "db-word", "redis://") if secret in shown
+    ]
 
 
 def test_settings_cannot_change_under_way() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -131,6 +132,12 @@ REACH: dict[Role, Reach] = {
     Role.AUDITOR: Reach(rows=Extent.EVERY, enquiries=Extent.EVERY),
 }
 """Ownership as part of the policy: every condition on an ``operator_id`` is decided by this table."""
+
+FRESH_FOR = timedelta(minutes=10)
+"""How long a second factor is fresh enough for an act of weight."""
+
+ALWAYS_SECOND_FACTOR: frozenset[Role] = frozenset({Role.ADMIN, Role.FRANCHISE_MANAGER})
+"""Roles that never sign in with a password alone. A setting may add roles; nothing takes these away."""
 
 
 class ActorKind(StrEnum):
