@@ -76,14 +76,25 @@ class DeskClient(FlaskClient):
     lint: bool = True
 
     def sign_in(self, person: Person) -> Person:
-        """Sign in without typing the password: the session row and the cookie a real sign-in would make."""
+        """Sign in without typing anything: the session row and the cookie a real sign-in would make.
+
+        A second factor was given just now, so acts of weight are open for ten minutes.
+        """
         token = new_id().hex + new_id().hex
         database = work_module.database()
         with database.read_only() as db:
             account = queries.account(db, person.id)
         browser = service.Browser(hash_of(token), "test", "127.0.0.1")
         with database.unit_of_work() as work:
-            service.begin_sign_in(work, account, browser, absolute=timedelta(hours=12), now=clock.now())
+            service.begin_sign_in(
+                work,
+                account,
+                browser,
+                absolute=timedelta(hours=12),
+                method="password+totp",
+                second_factor_at=clock.now(),
+                now=clock.now(),
+            )
         with self.session_transaction() as cookie:
             cookie.clear()
             cookie["_user_id"] = f"{account.fs_uniquifier}.{token}"

@@ -16,6 +16,7 @@ from tests.web.client import NOW, DeskClient
 from webapp.accounts.models import SignInSession, User
 from webapp.audit.models import AuditEntry
 from webapp.core.actor import Role
+from webapp.core.ids import COMPANY_ID
 from webapp.db.work import Database
 
 
@@ -111,11 +112,23 @@ def test_an_unknown_address_costs_a_hash_too(client: DeskClient, make: Make, mon
     assert checked == ["argon2id", "argon2id"]
 
 
-def test_a_wrong_password_leaves_a_trace(client: DeskClient, make: Make, db: Database) -> None:
+def test_a_wrong_password_and_an_unknown_address_leave_the_same_trace(
+    client: DeskClient, make: Make, db: Database
+) -> None:
     person = make.user()
     assert sign_in(client, person.email, "not this one at all")[0] == 422
     assert sign_in(client, "nobody@example.org")[0] == 422
-    assert told(db) == ["account.sign_in_failed"]
+    assert told(db) == ["account.sign_in_failed"] * 2
+    with db.read_only() as session:
+        entries = session.scalars(
+            select(AuditEntry).where(AuditEntry.what == "account.sign_in_failed").order_by(AuditEntry.id)
+        ).all()
+        assert [(entry.subject_kind, entry.subject_id) for entry in entries] == [
+            ("user", person.id),
+            ("operator", COMPANY_ID),
+        ]
+        assert [entry.operator_id for entry in entries] == [person.operator_id, COMPANY_ID]
+        assert "nobody" not in str([(entry.before, entry.after, entry.actor_name) for entry in entries])
 
 
 def test_an_account_that_is_switched_off_stays_out(client: DeskClient, make: Make, db: Database) -> None:

@@ -72,6 +72,18 @@ IDLE_LIMIT = timedelta(hours=3)
 ABSOLUTE_LIMIT = timedelta(hours=12)
 """A sign-in ends this long after it began, whatever happened since: one working day."""
 
+IDLE_OF: dict[Role, timedelta] = {
+    Role.ADMIN: timedelta(minutes=30),
+    Role.AUDITOR: timedelta(minutes=30),
+    Role.FRANCHISE_MANAGER: timedelta(minutes=60),
+}
+"""Who sees or decides more is signed out sooner; every other role has the desk's own limit."""
+
+PENDING_FOR = timedelta(minutes=10)
+"""How long a right password is good for while the second factor is owed."""
+PENDING_TRIES = 5
+"""Second factors tried, right or wrong, before the password is asked again."""
+
 MIN_PASSWORD = 12
 MAX_PASSWORD = 128
 MAX_EMAIL = 254
@@ -127,6 +139,11 @@ def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> No
     """Franchise roles belong to franchises, all others to the company. Raises ``Invalid`` for ``field``."""
     if HOME_OF[role] is not operator:
         raise Invalid("role-operator", "This role does not belong to that kind of operator.", field=field)
+
+
+def idle_limit(role: Role, at_most: timedelta = IDLE_LIMIT) -> timedelta:
+    """How long a browser of somebody with ``role`` may ask for nothing; the desk's own limit caps every role's."""
+    return min(IDLE_OF.get(role, at_most), at_most)
 
 
 def sign_in_ends_at(
