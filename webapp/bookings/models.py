@@ -128,6 +128,7 @@ class CourseSession(Base):
     taught_by: Mapped[UUID | None]
     """The trainer who taught it, kept when the booking's trainer is replaced (rule A7)."""
     completed_at: Mapped[datetime | None]
+    cancelled_reason: Mapped[str | None] = mapped_column(String(400))
 
 
 class Enquiry(Base):

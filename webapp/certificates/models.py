@@ -33,6 +33,8 @@ class Certificate(Base):
         CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
         CheckConstraint("(state = 'replaced') = (replaced_by_id IS NOT NULL)", name="replaced"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked"),
+        CheckConstraint("erased_at IS NULL OR state <> 'pending'", name="erased"),
+        CheckConstraint("file_erased_at IS NULL OR erased_at IS NOT NULL", name="file_erased"),
         Index(NUMBER, "number", unique=True),
         Index("uq_certificates_token", "token", unique=True),
         Index(
@@ -45,6 +47,12 @@ class Certificate(Base):
         Index("ix_certificates_student_id", "student_id"),
         Index("ix_certificates_replaced_by_id", "replaced_by_id", postgresql_where=text("replaced_by_id IS NOT NULL")),
         Index("ix_certificates_pending", "next_at", postgresql_where=text("state = 'pending'")),
+        Index(
+            "ix_certificates_file_due",
+            "erased_at",
+            postgresql_where=text("erased_at IS NOT NULL AND file_erased_at IS NULL AND pdf_sha256 IS NOT NULL"),
+        ),
+        Index("ix_certificates_pdf_sha256", "pdf_sha256", postgresql_where=text("pdf_sha256 IS NOT NULL")),
         Index("ix_certificates_operator_id_state_awarded_on", "operator_id", "state", "awarded_on"),
     )
 
@@ -70,3 +78,8 @@ class Certificate(Base):
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(400))
     replaced_by_id: Mapped[UUID | None]
+    erased_at: Mapped[datetime | None]
+    """When the holder's data went out of ``payload`` and the link stopped telling whose it is. A trigger holds all else
+    of a certificate that is out as it is, and lets exactly this happen, once."""
+    file_erased_at: Mapped[datetime | None]
+    """When its file was removed; until then that is due."""

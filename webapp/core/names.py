@@ -9,6 +9,9 @@ from webapp.core.errors import Invalid
 MAX_NAME = 120
 """Longest name, in characters."""
 
+ERASED = "\u2421"
+"""What stands where a family's name or words stood until they were erased; pages say it in the reader's language."""
+
 _JOINERS = "\u200c\u200d"
 """Zero-width (non-)joiners: invisible, but Devanagari and Telugu spelling needs them."""
 

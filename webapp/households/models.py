@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.base import Base, owned_key, owned_table
@@ -15,11 +15,23 @@ class Household(Base):
     """A family of one operator."""
 
     __tablename__ = "households"
-    __table_args__ = owned_table(Index("ix_households_operator_id_created_at", "operator_id", "created_at"))
+    __table_args__ = owned_table(
+        CheckConstraint("erasure_noted_at IS NULL OR erased_at IS NOT NULL", name="erasure_noted"),
+        Index("ix_households_operator_id_created_at", "operator_id", "created_at"),
+        Index(
+            "ix_households_erasure_due",
+            "erased_at",
+            postgresql_where=text("erased_at IS NOT NULL AND erasure_noted_at IS NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     operator_id: Mapped[UUID] = mapped_column(ForeignKey("operators.id"))
     created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+    """When the family's data was erased. A trigger lets nothing of theirs be entered from then on."""
+    erasure_noted_at: Mapped[datetime | None]
+    """When that was noted outside the database, for a backup to be restored by; until then it is due."""
 
 
 class Guardian(Base):
