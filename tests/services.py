@@ -29,6 +29,7 @@ from hypothesis import settings
 from sqlalchemy import make_url
 
 from webapp import embedded
+from webapp.db import tenancy
 from webapp.embedded.place import stand_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +72,9 @@ _FOLDER = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Set what must not matter, and let the one keeper of this run wait for the first question."""
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+    # Tests set scenes and call services as whoever they like: where they do not say on whose behalf, they see all.
+    # Requests and jobs always say, so for them row-level security is in force as in production.
+    tenancy.UNSAID = tenancy.Tenant(operator_id=None, sees_everything=True)
     os.environ.setdefault("TZ", "Pacific/Chatham")  # 12:45 or 13:45 ahead: code that uses the machine's zone fails
     time.tzset()
     given = getattr(config, "workerinput", None)

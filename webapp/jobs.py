@@ -21,11 +21,10 @@ from webapp.audit.service import Origin, origin
 from webapp.bookings import jobs as bookings
 from webapp.certificates import jobs as certificates
 from webapp.config import Settings, load_settings
-from webapp.core.actor import SYSTEM
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
-from webapp.db.tenancy import acting_as
+from webapp.db.tenancy import acting_for_nobody
 from webapp.db.work import Database, connect
 from webapp.ops.sweeper import Periodic
 from webapp.queue.doorbell import Doorbell
@@ -67,13 +66,16 @@ def run(name: str, ids: dict[str, str]) -> None:
 def perform(
     context: JobContext, job: JobName, handler: Handler, ids: Mapping[str, str], *, level: int = logging.INFO
 ) -> None:
-    """Run a handler as the system, with its name in the log and the audit; a failure is reported and raised again.
+    """Run a handler with its name in the log and the audit; a failure is reported and raised again.
+
+    It begins on nobody's behalf and sees no operator's rows: it asks which operators have something due, and does that
+    for one after the other (``db.tenancy.acting_for``).
 
     ``level`` is that of the line in the log when it went well.
     """
     started = time.perf_counter()
     with (
-        acting_as(SYSTEM),
+        acting_for_nobody(),
         origin(Origin("job")),
         structlog.contextvars.bound_contextvars(job=job.value, job_run=new_id().hex),
     ):

@@ -141,7 +141,9 @@ def upgrade() -> None:
     )
     for name in ("erased_at", "file_erased_at"):
         op.add_column("certificates", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
-    op.create_check_constraint(op.f("ck_certificates_erased"), "certificates", "erased_at IS NULL OR state <> 'pending'")
+    op.create_check_constraint(
+        op.f("ck_certificates_erased"), "certificates", "erased_at IS NULL OR state <> 'pending'"
+    )
     op.create_check_constraint(
         op.f("ck_certificates_file_erased"), "certificates", "file_erased_at IS NULL OR erased_at IS NOT NULL"
     )

@@ -257,6 +257,7 @@ def test_the_serving_role_cannot(serving: Connection, statement: str) -> None:
 
 
 def test_the_serving_role_can_append_to_the_audit_and_read_it(serving: Connection) -> None:
+    serving.execute(text("SELECT set_config('app.sees_everything', 'on', true)"))
     serving.execute(
         text(
             "INSERT INTO audit_entries"

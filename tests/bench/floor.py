@@ -99,6 +99,7 @@ class Floor:
     def __init__(self, url: str, like: Sample) -> None:
         self._db = psycopg.connect(url, autocommit=True, prepare_threshold=0)
         self._db.execute("SET ROLE zonedesk_app")
+        self._db.execute("SET app.sees_everything = 'on'")
         self._like = like
         self._given = {key: _sent(value) for key, value in _given(like).items()}
         self._statement = _statement(like).as_string(self._db)

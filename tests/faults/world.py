@@ -92,7 +92,7 @@ class FaultWorld:
 
     @property
     def address(self) -> str:
-        """Where checkers look: the owner's libpq address, not the application's."""
+        """Where checkers look: the superuser's libpq address, whom no policy binds; not the application's."""
         return embedded.libpq_url(self.servers.admin_url)
 
     def trainers(self, number: int) -> list[UUID]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.jobs.builders import rows
 from tests.make import Make
@@ -16,8 +17,9 @@ from webapp.bookings import enquiries
 from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import EnquiryStatus
 from webapp.core.job_names import JobName
+from webapp.db import tenancy
 from webapp.db.job_context import JobContext
-from webapp.db.tenancy import current_tenant
+from webapp.db.tenancy import NOBODY, current_tenant
 from webapp.db.work import Database
 
 EVERYTHING = {
@@ -62,11 +64,17 @@ def test_the_audit_says_that_a_job_of_the_system_did_it(ctx: JobContext, db: Dat
     assert found == [("system", "job")]
 
 
-def test_a_job_acts_for_everybody_and_only_while_it_runs(ctx: JobContext) -> None:
+def test_a_job_begins_on_nobody_s_behalf_and_sees_no_operator_s_rows(ctx: JobContext, make: Make) -> None:
+    make.user()
     seen = []
-    jobs.perform(ctx, JobName.TIDY_ACCOUNTS, lambda _ctx: seen.append(current_tenant().sees_everything), {})
-    assert seen == [True]
-    assert not current_tenant().sees_everything
+
+    def look(context: JobContext) -> None:
+        with context.read_only() as db:
+            seen.extend([current_tenant(), db.scalar(text("SELECT count(*) FROM users"))])
+
+    jobs.perform(ctx, JobName.TIDY_ACCOUNTS, look, {})
+    assert seen == [NOBODY, 0]
+    assert current_tenant() is tenancy.UNSAID
 
 
 def test_a_failing_job_is_logged_and_fails(ctx: JobContext, caplog: pytest.LogCaptureFixture) -> None:

@@ -117,8 +117,8 @@ class Desk:
             return list(crowd.map(run, tasks))
 
     def number(self, sql: str) -> int:
-        """What a checker counts, on a connection that is not the application's."""
-        engine = create_engine(self.servers.owner_url)
+        """What a checker counts, on a connection that is not the application's and that no policy binds."""
+        engine = create_engine(self.servers.admin_url)
         with engine.connect() as connection:
             found: int = connection.execute(text(sql)).scalar_one()
         engine.dispose()

@@ -22,7 +22,8 @@ from webapp.core.actor import Actor, ActorKind, Permission, Role
 from webapp.core.errors import Conflict, Forbidden, Invalid, NotFound
 from webapp.core.geo import Location
 from webapp.core.ids import COMPANY_ID, new_id
-from webapp.db.tenancy import NOBODY, current_tenant
+from webapp.db import tenancy
+from webapp.db.tenancy import current_tenant
 from webapp.web import filters, init_web
 from webapp.web.access import current_actor, declare, guard_of, public, requires, safe_next
 from webapp.web.forms import (
@@ -223,7 +224,7 @@ def test_every_transaction_of_a_request_carries_the_actor_s_tenant(client: Flask
     answer = client.get("/tenant", headers=staff())
     assert answer.status_code == 200
     assert json.loads(answer.headers["HX-Trigger"])["zd:toast"]["text"] == "विद्या"
-    assert current_tenant() == NOBODY
+    assert current_tenant() is tenancy.UNSAID
 
 
 def test_a_page_and_its_refused_form_pass_the_linter(client: FlaskClient) -> None:

@@ -7,8 +7,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
 from webapp.bookings.models import Enquiry
@@ -19,6 +20,9 @@ from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
+
+# A function of the database that looks at every operator's enquiries and tells operators only.
+_OLD_DRAFTS = text("SELECT * FROM operators_with_old_drafts(:now)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,11 @@ def close_enquiry(
         before={"status": before},
         after={"status": to, "booking_id": booking_id},
     )
+
+
+def operators_with_old_drafts(db: Session, *, now: datetime) -> list[UUID]:
+    """The operators of drafts past their 14 days, whose is oldest first: a job begins on nobody's behalf."""
+    return list(db.scalars(_OLD_DRAFTS, {"now": now}))
 
 
 def expire_drafts(work: Work, *, now: datetime, limit: int = 500) -> int:

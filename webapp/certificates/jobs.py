@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final, Protocol
+from uuid import UUID
 
 import structlog
 from rq.timeouts import BaseTimeoutException
@@ -14,6 +15,7 @@ from webapp.certificates.queries import issuing
 from webapp.clients.files import FileStore, store_from_url
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
+from webapp.db.tenancy import acting_for
 
 BATCH: Final = 100
 """Certificates one job makes with its one compiler before it hands over to a fresh process, which frees its memory."""
@@ -39,17 +41,22 @@ def issue(ctx: JobContext, *, store: FileStore | None = None, renderer: Renderer
     ``renderer`` are those of the settings and the project unless given.
     """
     store = store or store_from_url(ctx.settings.certificate_store_url)
-    published = 0
-    for _ in range(BATCH):
-        claim = _claim(ctx)
-        if claim is None:
-            return published
-        renderer = renderer or CertificateRenderer()
-        published += _make(ctx, claim, store, renderer)
-    with ctx.unit_of_work() as work:
-        if issuing.waiting(work.db, now=ctx.now()).due:
+    published = made = 0
+    for operator_id in _operators_with_due(ctx):
+        with acting_for(operator_id):
+            while made < BATCH and (claim := _claim(ctx)) is not None:
+                renderer = renderer or CertificateRenderer()
+                made += 1
+                published += _make(ctx, claim, store, renderer)
+    if made == BATCH and _operators_with_due(ctx):
+        with ctx.unit_of_work() as work:
             work.after_commit(JobName.ISSUE_CERTIFICATES)
     return published
+
+
+def _operators_with_due(ctx: JobContext) -> list[UUID]:
+    with ctx.read_only() as db:
+        return [waiting.operator_id for waiting in issuing.waiting(db, now=ctx.now())]
 
 
 def _claim(ctx: JobContext) -> service.Claim | None:
@@ -90,11 +97,14 @@ def _failed(ctx: JobContext, claim: service.Claim, problem: str, *, lasting: boo
 def ring_again(ctx: JobContext) -> bool:
     """Ring for certificates that wait too long, whatever became of their first ring; whether it rang."""
     now = ctx.now()
+    given_up = 0
+    for operator_id in _operators_with_due(ctx):
+        with acting_for(operator_id), ctx.unit_of_work() as work:
+            given_up += service.give_up_exhausted(work, now=now)
     with ctx.unit_of_work() as work:
-        given_up = service.give_up_exhausted(work, now=now)
-        late = issuing.waiting(work.db, now=now, longer_than=RING_AGAIN_AFTER)
-        if late.due:
+        late = [one for one in issuing.waiting(work.db, now=now) if now - one.oldest >= RING_AGAIN_AFTER]
+        if late:
             work.after_commit(JobName.ISSUE_CERTIFICATES)
-    if given_up or (late.oldest is not None and now - late.oldest > STUCK_AFTER):
-        log.error("certificates.stuck", due=late.due, given_up=given_up)
-    return late.due > 0
+    if given_up or any(now - one.oldest > STUCK_AFTER for one in late):
+        log.error("certificates.stuck", due=sum(one.due for one in late), given_up=given_up)
+    return bool(late)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
@@ -23,32 +23,39 @@ class Tenant:
 
 
 NOBODY = Tenant(operator_id=None, sees_everything=False)
-_tenant: ContextVar[Tenant] = ContextVar("tenant", default=NOBODY)
+"""Sees no operator's rows and writes none: row-level security in the database takes it at its word."""
+UNSAID = NOBODY
+"""On whose behalf a transaction runs when nothing was said."""
+_tenant: ContextVar[Tenant | None] = ContextVar("tenant", default=None)
 
 
 def current_tenant() -> Tenant:
-    """The tenant of the running request or job; ``NOBODY`` outside both."""
-    return _tenant.get()
+    """The tenant of the running request, job or command; ``UNSAID`` outside them."""
+    return _tenant.get() or UNSAID
 
 
 @contextmanager
-def acting_for(operator_id: UUID) -> Iterator[None]:
+def _acting(tenant: Tenant) -> Iterator[None]:
+    token = _tenant.set(tenant)
+    try:
+        yield
+    finally:
+        _tenant.reset(token)
+
+
+def acting_for_nobody() -> AbstractContextManager[None]:
+    """Run a block on nobody's behalf: a visitor nobody knows yet, a job that has not taken up a row."""
+    return _acting(NOBODY)
+
+
+def acting_for(operator_id: UUID) -> AbstractContextManager[None]:
     """Run a block on behalf of one operator and nobody in particular: a job at its rows, a letter asked for."""
-    token = _tenant.set(Tenant(operator_id, sees_everything=False))
-    try:
-        yield
-    finally:
-        _tenant.reset(token)
+    return _acting(Tenant(operator_id, sees_everything=False))
 
 
-@contextmanager
-def acting_as(actor: Actor) -> Iterator[None]:
+def acting_as(actor: Actor) -> AbstractContextManager[None]:
     """Run a block on behalf of an actor: transactions begun inside carry that actor's tenant."""
-    token = _tenant.set(Tenant(actor.operator_id, actor.sees_everything))
-    try:
-        yield
-    finally:
-        _tenant.reset(token)
+    return _acting(Tenant(actor.operator_id, actor.sees_everything))
 
 
 def owned_by(column: QueryableAttribute[UUID] | ColumnElement[UUID], actor: Actor) -> ColumnElement[bool]:

@@ -12,7 +12,9 @@ from webapp.assignments.limits import Limits
 from webapp.certificates.service import promise_for
 from webapp.config import Settings
 from webapp.core import clock
+from webapp.core.actor import SYSTEM
 from webapp.core.errors import DomainError
+from webapp.db.tenancy import acting_as
 from webapp.db.work import read_only
 from webapp.demo.cast import PASSWORD, SIGN_INS
 from webapp.demo.load import is_empty, load
@@ -29,20 +31,24 @@ def demo(if_empty: bool, list_only: bool) -> None:
     if list_only:
         _print_sign_ins()
         return
-    if if_empty:
-        with read_only() as db:
-            if not is_empty(db):
-                return
     try:
-        load(
-            now=clock.now(),
-            hash_password=hash_password,
-            promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
-            limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
-        )
+        with acting_as(SYSTEM):
+            if if_empty and _in_use():
+                return
+            load(
+                now=clock.now(),
+                hash_password=hash_password,
+                promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
+                limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
+            )
     except DomainError as error:
         raise click.ClickException(str(error)) from error
     _print_sign_ins()
+
+
+def _in_use() -> bool:
+    with read_only() as db:
+        return not is_empty(db)
 
 
 def _print_sign_ins() -> None:

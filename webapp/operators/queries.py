@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from webapp.core.actor import Actor
@@ -45,6 +45,15 @@ def _rows() -> Select[UUID, OperatorKind, str, bool, bool, bool, datetime]:
         Operator.active,
         Operator.created_at,
     )
+
+
+# A function of the database: a job begins on nobody's behalf and sees no operators but the company.
+_ALL = text("SELECT * FROM operators_served()")
+
+
+def operator_ids(db: Session) -> list[UUID]:
+    """Every operator there is, for periodic work that takes one after the other."""
+    return list(db.scalars(_ALL))
 
 
 def operator(db: Session, operator_id: UUID) -> OperatorRow:

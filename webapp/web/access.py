@@ -13,6 +13,7 @@ asked here but in the SELECT.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ from flask import (
 
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Forbidden
-from webapp.db.tenancy import acting_as
+from webapp.db.tenancy import acting_as, acting_for_nobody
 from webapp.web.htmx import is_htmx
 
 log = structlog.get_logger(__name__)
@@ -177,15 +178,20 @@ def guard() -> Response | None:
     return None
 
 
+def arrive() -> None:
+    """Before anything else of a request: act for nobody, until the guard knows who it is."""
+    g.acting = ExitStack()
+    g.acting.enter_context(acting_for_nobody())
+
+
 def _act_as(actor: Actor) -> None:
     """Let every transaction of this request carry the actor's tenant, until ``leave``."""
     g.actor = actor
-    g.acting = acting_as(actor)
-    g.acting.__enter__()
+    g.acting.enter_context(acting_as(actor))
 
 
 def leave(_error: BaseException | None = None) -> None:
-    """After each request: act for nobody again."""
-    acting = g.pop("acting", None)
+    """After each request: act for whom the thread acted before."""
+    acting: ExitStack | None = g.pop("acting", None)
     if acting is not None:
-        acting.__exit__(None, None, None)
+        acting.close()

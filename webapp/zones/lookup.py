@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from webapp.core.geo import EARTH_RADIUS_KM, Location
+from webapp.core.geo import Location
 from webapp.zones.rules import ZoneKind
 
 
@@ -33,55 +33,9 @@ class ZoneAt:
     travel_buffer_minutes: int
 
 
-# Haversine (Sinnott 1984), as in core.geo.distance_km, rounded to one metre.
-_DISTANCE = f"""
-round((2 * {EARTH_RADIUS_KM} * asin(least(1.0, sqrt(
-    power(sin(radians(z.center_lat - :lat) / 2), 2)
-    + cos(radians(:lat)) * cos(radians(z.center_lat)) * power(sin(radians(z.center_lng - :lng) / 2), 2)
-))))::numeric, 3)::double precision"""
-
-_COLUMNS = """
-found.id, found.operator_id, operators.name, found.name, found.label, found.kind, found.time_zone,
-found.distance_km, coalesce(found.radius_km, found.max_travel_km), found.area_km2,
-found.travel_buffer_minutes"""
-
-# The boxes of zones may reach over the 180° meridian, so the longitude is asked for in all three turns. A box of no
-# size instead of a point: the GiST operator class of boxes indexes `box @> box`.
-_AT = text(
-    f"""
-WITH found AS MATERIALIZED (
-    SELECT z.*, {_DISTANCE} AS distance_km
-    FROM zones z
-    WHERE z.active AND (
-        z.bounds @> box(point(:lng, :lat), point(:lng, :lat))
-        OR z.bounds @> box(point(:lng - 360, :lat), point(:lng - 360, :lat))
-        OR z.bounds @> box(point(:lng + 360, :lat), point(:lng + 360, :lat))
-    )
-)
-SELECT {_COLUMNS}
-FROM found JOIN operators ON operators.id = found.operator_id
-WHERE (found.kind = 'circle' AND found.distance_km <= found.radius_km)
-   OR (found.kind = 'polygon' AND found.ring @> point(:lng, :lat))
-ORDER BY found.distance_km, round(found.area_km2::numeric, 6), found.created_at, found.id
-"""  # noqa: S608 - made of the constants above; what people typed is bound
-)
-
-_LOOKED_AT = 50
-_TURN = "(SELECT * FROM zones WHERE active ORDER BY bounds <-> point({lng}, :lat) LIMIT {limit})"
-_TURNS = " UNION ALL ".join(_TURN.format(lng=lng, limit=_LOOKED_AT) for lng in (":lng", ":lng - 360", ":lng + 360"))
-
-# The index finds the boxes nearest in degrees; great-circle distance then orders those few.
-_NEAREST = text(
-    f"""
-WITH found AS MATERIALIZED (
-    SELECT DISTINCT ON (z.id) z.*, {_DISTANCE} AS distance_km FROM ({_TURNS}) AS z ORDER BY z.id
-)
-SELECT {_COLUMNS}
-FROM found JOIN operators ON operators.id = found.operator_id
-ORDER BY found.distance_km, round(found.area_km2::numeric, 6), found.created_at, found.id
-LIMIT :limit
-"""  # noqa: S608 - as above
-)
+# Both are functions of the database that read every operator's zones: row-level security shows the asker's own only.
+_AT = text("SELECT * FROM zones_at(:lat, :lng)")
+_NEAREST = text("SELECT * FROM zones_nearest(:lat, :lng, :limit)")
 
 
 def zones_at(db: Session, place: Location) -> tuple[ZoneAt, ...]:

@@ -28,19 +28,9 @@ class ZoneOverlap:
     distance_km: float
 
 
-# `rings_meet` is decided by the server for two polygons; the other pairs need distances on the sphere.
-_SAME_BOX = text(
-    """
-SELECT o.id, o.operator_id, operators.name, o.name, o.label, o.kind, o.center_lat, o.center_lng, o.radius_km, o.ring,
-       z.kind, z.center_lat, z.center_lng, z.radius_km, z.ring, coalesce(o.ring && z.ring, false) AS rings_meet
-FROM zones z
-JOIN zones o ON o.id <> z.id AND o.active AND (
-    o.bounds && z.bounds OR o.bounds && z.bounds + point(360, 0) OR o.bounds && z.bounds - point(360, 0)
-)
-JOIN operators ON operators.id = o.operator_id
-WHERE z.id = :id
-"""
-)
+# A function of the database that reads every operator's zones. `rings_meet` is decided there for two polygons; the
+# other pairs need distances on the sphere.
+_SAME_BOX = text("SELECT * FROM zones_sharing_a_box(:id)")
 
 
 def overlaps_of(db: Session, zone_id: UUID) -> tuple[ZoneOverlap, ...]:

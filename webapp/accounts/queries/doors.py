@@ -5,17 +5,18 @@ Everything else about accounts is asked on behalf of whoever these questions fin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from webapp.accounts.models import SignInSession, User
-from webapp.accounts.queries.people import ACCOUNT, Account
+from webapp.accounts.queries.people import Account
 from webapp.accounts.rules import SignInStage
-from webapp.operators.models import Operator
+from webapp.core.actor import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,19 @@ class PendingSignIn:
     account: Account
 
 
+# Functions of the database: nobody is signed in yet, so row-level security shows no operator's rows.
+_ACCOUNT = "user_id, operator_id, operator_name, email, name, role, locale, active, fs_uniquifier, password"
+_BY_EMAIL = text(f"SELECT {_ACCOUNT} FROM sign_in_account(:email)")  # noqa: S608 - a constant
+_BY_TOKEN = text(
+    "SELECT stage, session_id, created_at, last_seen_at, ends_at, method, second_factor_at, tries,"  # noqa: S608 - as above
+    f" {_ACCOUNT} FROM sign_in_session(:hash, :uniquifier)"
+).execution_options(uncounted=True)
+
+
 def account_of(db: Session, email: str) -> Account | None:
     """The account with a normalised e-mail address, active or not. Asked before anybody is signed in."""
-    found = select(*ACCOUNT).join(Operator, Operator.id == User.operator_id).where(User.email == email)
-    row = db.execute(found).one_or_none()
-    return Account(*row) if row is not None else None
+    row = db.execute(_BY_EMAIL, {"email": email}).one_or_none()
+    return _account(row) if row is not None else None
 
 
 def open_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> OpenSignIn | None:
@@ -55,27 +64,18 @@ def open_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> OpenSign
     ``None`` when there is none, when a second factor is still owed, or when the account's ``fs_uniquifier`` has changed
     since. Time limits are asked elsewhere.
     """
-    found = (
-        select(
-            SignInSession.id,
-            SignInSession.created_at,
-            SignInSession.last_seen_at,
-            SignInSession.ends_at,
-            SignInSession.method,
-            SignInSession.second_factor_at,
-            *ACCOUNT,
-        )
-        .join(User, User.id == SignInSession.user_id)
-        .join(Operator, Operator.id == User.operator_id)
-        .where(
-            SignInSession.token_hash == token_hash,
-            SignInSession.stage == SignInStage.OPEN,
-            User.fs_uniquifier == fs_uniquifier,
-        )
-        .execution_options(uncounted=True)
+    row = db.execute(_BY_TOKEN, {"hash": token_hash, "uniquifier": fs_uniquifier}).one_or_none()
+    if row is None or row.stage != SignInStage.OPEN:
+        return None
+    return OpenSignIn(
+        session_id=row.session_id,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        ends_at=row.ends_at,
+        method=row.method,
+        second_factor_at=row.second_factor_at,
+        account=_account(row[8:]),
     )
-    row = db.execute(found).one_or_none()
-    return OpenSignIn(row[0], row[1], row[2], row[3], row[4], row[5], Account(*row[6:])) if row is not None else None
 
 
 def pending_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> PendingSignIn | None:
@@ -83,16 +83,13 @@ def pending_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> Pendi
 
     ``None`` when there is none or the account's ``fs_uniquifier`` has changed since. Limits are asked elsewhere.
     """
-    found = (
-        select(SignInSession.id, SignInSession.stage, SignInSession.tries, SignInSession.ends_at, *ACCOUNT)
-        .join(User, User.id == SignInSession.user_id)
-        .join(Operator, Operator.id == User.operator_id)
-        .where(
-            SignInSession.token_hash == token_hash,
-            SignInSession.stage != SignInStage.OPEN,
-            User.fs_uniquifier == fs_uniquifier,
-        )
-        .execution_options(uncounted=True)
-    )
-    row = db.execute(found).one_or_none()
-    return PendingSignIn(row[0], row[1], row[2], row[3], Account(*row[4:])) if row is not None else None
+    row = db.execute(_BY_TOKEN, {"hash": token_hash, "uniquifier": fs_uniquifier}).one_or_none()
+    if row is None or row.stage == SignInStage.OPEN:
+        return None
+    return PendingSignIn(row.session_id, SignInStage(row.stage), row.tries, row.ends_at, _account(row[8:]))
+
+
+def _account(row: Sequence[Any]) -> Account:
+    """An account from the columns of ``_ACCOUNT``."""
+    values: tuple[Any, ...] = (*row[:5], Role(row[5]), *row[6:])
+    return Account(*values)

@@ -5,37 +5,36 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
 from webapp.assignments.rules import AssignmentStatus
-from webapp.bookings.models import Booking, CourseSession
-from webapp.bookings.rules import BookingStatus, CourseSessionStatus
+from webapp.bookings.models import Booking
+from webapp.bookings.rules import BookingStatus
+
+# Functions of the database that look at every operator's rows and tell ids only: a job begins on nobody's behalf.
+_TO_RETRY = text(
+    "SELECT id, operator_id FROM bookings_to_retry(:now, cast(:operator_id AS uuid), cast(:after AS uuid), :limit)"
+)
+_ENDED_HOLDS = text("SELECT * FROM operators_with_ended_holds(:now)")
 
 
 def retried_bookings(
     db: Session, *, now: datetime, limit: int, operator_id: UUID | None = None, after: UUID | None = None
-) -> list[UUID]:
+) -> list[tuple[UUID, UUID]]:
     """Waitlisted bookings that are retried and still lie ahead, oldest first: of one operator, or of all.
 
-    With ``after`` only those that come after this one. Oldest first among all is oldest first in each zone.
+    Each with its operator. With ``after`` only those that come after this one. Oldest first among all is oldest first
+    in each zone.
     """
-    first = (
-        select(func.min(CourseSession.starts_at))
-        .where(CourseSession.booking_id == Booking.id, CourseSession.status == CourseSessionStatus.SCHEDULED)
-        .correlate(Booking)
-        .scalar_subquery()
-    )
-    place = tuple_(Booking.created_at, Booking.id)
-    wanted = select(Booking.id).where(Booking.status == BookingStatus.WAITLISTED, Booking.retried, first > now)
-    if operator_id is not None:
-        wanted = wanted.where(Booking.operator_id == operator_id)
-    if after is not None:
-        last = db.execute(select(Booking.created_at, Booking.id).where(Booking.id == after)).one_or_none()
-        if last is not None:
-            wanted = wanted.where(place > tuple_(*last))
-    return list(db.scalars(wanted.order_by(Booking.created_at, Booking.id).limit(limit)))
+    asked = {"now": now, "operator_id": operator_id, "after": after, "limit": limit}
+    return [(row[0], row[1]) for row in db.execute(_TO_RETRY, asked)]
+
+
+def operators_with_ended_holds(db: Session, *, now: datetime) -> list[UUID]:
+    """The operators of proposals whose hold is over, whose is longest over first."""
+    return list(db.scalars(_ENDED_HOLDS, {"now": now}))
 
 
 def locked_waiting(db: Session, booking_id: UUID) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
@@ -53,10 +53,11 @@ class BookingDone:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many certificates are due but not made, and since when the oldest waits."""
+    """How many certificates of an operator are due but not made, and since when (UTC) the oldest waits."""
 
+    operator_id: UUID
     due: int
-    oldest: datetime | None
+    oldest: datetime
 
 
 def booking_done(db: Session, booking_id: UUID) -> BookingDone:
@@ -143,12 +144,13 @@ def is_due(now: datetime) -> ColumnElement[bool]:
     return and_(Certificate.state == CertificateState.PENDING, Certificate.next_at <= now, free)
 
 
-def waiting(db: Session, *, now: datetime, longer_than: timedelta = timedelta(0)) -> Waiting:
-    """Certificates that have been due for ``longer_than`` and nobody is making."""
-    late = select(func.count(), func.min(Certificate.next_at)).where(
-        is_due(now), Certificate.next_at <= now - longer_than
-    )
-    return Waiting(*db.execute(late).one())
+# A function of the database that looks at every operator's certificates and tells numbers only.
+_DUE = text("SELECT operator_id, due, oldest FROM certificates_due(:now)")
+
+
+def waiting(db: Session, *, now: datetime) -> tuple[Waiting, ...]:
+    """The certificates of each operator that are due at ``now`` and nobody is making, whose wait longest first."""
+    return tuple(Waiting(*row) for row in db.execute(_DUE, {"now": now}))
 
 
 def certificate_to_change(db: Session, certificate_id: UUID, *, by: Actor) -> Certificate:
