@@ -7,13 +7,15 @@ Write the guard below the route::
     def index() -> ResponseReturnValue: ...
 
 The decorators only mark the view function. ``guard`` runs before every request and decides; ownership of a row is not
-asked here but in the SELECT.
+asked here but in the SELECT. A permission in ``core.actor.STEP_UP`` also wants a second factor given some minutes ago
+at most: guard the page that leads to such an act with the same permission, so that it asks before anything is typed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,7 +33,8 @@ from flask import (
     url_for,
 )
 
-from webapp.core.actor import Actor, Permission
+from webapp.core import clock
+from webapp.core.actor import FRESH_FOR, STEP_UP, Actor, Permission
 from webapp.core.errors import Forbidden
 from webapp.db.tenancy import acting_as, acting_for_nobody
 from webapp.web.htmx import is_htmx
@@ -40,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 SIGN_IN_ENDPOINT: Final = "accounts.sign_in"
 SIGN_OUT_ENDPOINT: Final = "accounts.sign_out"
+CONFIRM_ENDPOINT: Final = "accounts.confirm"
+ACCOUNT_ENDPOINT: Final = "accounts.me"
 
 _PUBLIC: Final = "public"
 _SIGNED_IN: Final = "signed_in"
@@ -153,8 +158,33 @@ def to_sign_in() -> Response:
     return answer
 
 
+def is_fresh() -> bool:
+    """Whether whoever is signed in gave a second factor within ``FRESH_FOR``, as ``second_factor_at`` tells."""
+    given_at: datetime | None = getattr(flask_login.current_user, "second_factor_at", None)
+    return given_at is not None and clock.now() - given_at <= FRESH_FOR
+
+
+def to_confirm(target: str | None = None) -> Response:
+    """Ask for a second factor, then lead on to ``target``, or back to the page being read.
+
+    A page gets a 303; htmx a 401 with ``HX-Redirect``. What a form sent is not kept: the page it stood on asks first.
+    """
+    url = url_for(CONFIRM_ENDPOINT, next=target or _page_being_read() or _page_sent_from())
+    if is_htmx():
+        return Response(status=401, headers={"HX-Redirect": url})
+    answer = redirect(url, 303)
+    assert isinstance(answer, Response)
+    return answer
+
+
+def _page_sent_from() -> str | None:
+    """The page on this desk whose form was sent, as the browser tells."""
+    seen = urlsplit(request.referrer or "")
+    return safe_next(seen.path + ("?" + seen.query if seen.query else "")) if seen.netloc == request.host else None
+
+
 def guard() -> Response | None:
-    """Before each request: let it pass, ask for sign-in, or refuse.
+    """Before each request: let it pass, ask for sign-in or for a fresh second factor, or refuse.
 
     Raises ``Forbidden`` when the role lacks the permission; a route without a guard answers 403 and is logged.
     """
@@ -175,6 +205,8 @@ def guard() -> Response | None:
             "not-allowed",
             "Your role does not allow this. Ask a manager or an admin to do it.",
         )
+    if declared in STEP_UP and not is_fresh():
+        return to_confirm()
     return None
 
 
