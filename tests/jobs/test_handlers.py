@@ -11,7 +11,7 @@ from tests.jobs.builders import rows
 from tests.make import Make
 from tests.web.client import NOW
 from webapp import jobs
-from webapp.accounts import service as accounts
+from webapp.accounts import sign_ins
 from webapp.accounts.queries import account
 from webapp.bookings import enquiries
 from webapp.bookings.enquiries import EnquiryCommand
@@ -39,9 +39,9 @@ def waiting(make: Make, db: Database) -> None:
     person = make.admin()
     with db.unit_of_work() as work:
         enquiries.record_enquiry(work, EnquiryCommand(EnquiryStatus.DRAFT, "Guardian"), by=person.actor, now=NOW)
-        browser = accounts.Browser(b"0" * 32, "test", "127.0.0.1")
+        browser = sign_ins.Browser(b"0" * 32, "test", "127.0.0.1")
         signed_in = account(work.db, person.id)
-        accounts.begin_sign_in(work, signed_in, browser, absolute=timedelta(hours=12), now=NOW)
+        sign_ins.begin_sign_in(work, signed_in, browser, absolute=timedelta(hours=12), now=NOW)
 
 
 @pytest.mark.usefixtures("waiting")

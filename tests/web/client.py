@@ -25,7 +25,7 @@ from werkzeug.test import TestResponse
 
 from tests.services import Servers
 from tests.web.linter import lint_page
-from webapp.accounts import queries, service
+from webapp.accounts import queries, sign_ins
 from webapp.accounts.signin import hash_of
 from webapp.config import Settings, load_settings
 from webapp.core import clock
@@ -84,9 +84,9 @@ class DeskClient(FlaskClient):
         database = work_module.database()
         with database.read_only() as db:
             account = queries.account(db, person.id)
-        browser = service.Browser(hash_of(token), "test", "127.0.0.1")
+        browser = sign_ins.Browser(hash_of(token), "test", "127.0.0.1")
         with database.unit_of_work() as work:
-            service.begin_sign_in(
+            sign_ins.begin_sign_in(
                 work,
                 account,
                 browser,

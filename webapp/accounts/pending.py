@@ -13,7 +13,7 @@ from uuid import UUID
 
 from flask import g, session
 
-from webapp.accounts import queries, service
+from webapp.accounts import queries, sign_ins
 from webapp.accounts.queries import Account
 from webapp.accounts.rules import PENDING_TRIES, SignInStage
 from webapp.accounts.sessions import browser_with, forget_browser, hash_of
@@ -45,6 +45,8 @@ class Pending:
 def pending() -> Pending | None:
     """Whoever owes a second factor in this browser; ``None`` when nobody does, or the ten minutes or tries are up."""
     if _LOADED not in g:
+        # Should the database not answer, the error page must not ask it again in whose language to say so.
+        setattr(g, _LOADED, None)
         setattr(g, _LOADED, _load())
     found: Pending | None = g.get(_LOADED)
     return found
@@ -54,7 +56,7 @@ def begin_pending(account: Account, stage: SignInStage) -> Pending:
     """Note that the password was right. Whatever this browser held before must be over; its cookie begins anew."""
     token = secrets.token_urlsafe(32)
     with acting_as(account.actor), unit_of_work() as work:
-        session_id = service.begin_pending(work, account, browser_with(token), stage, now=clock.now())
+        session_id = sign_ins.begin_pending(work, account, browser_with(token), stage, now=clock.now())
     forget_browser()
     session[_KEY] = f"{account.fs_uniquifier}.{token}"
     begun = Pending(account, stage, session_id, token, 0)
@@ -67,7 +69,7 @@ def end_pending() -> None:
     found = pending()
     if found is not None:
         with acting_as(found.account.actor), unit_of_work() as work:
-            service.end_pending(work, found.session_id)
+            sign_ins.end_pending(work, found.session_id)
     session.pop(_KEY, None)
     setattr(g, _LOADED, None)
 
@@ -78,7 +80,7 @@ def take_try(found: Pending) -> bool:
     ``False`` when there was none left: the password has to be typed again.
     """
     with acting_as(found.account.actor), unit_of_work() as work:
-        return service.take_try(work, found.session_id, now=clock.now())
+        return sign_ins.take_try(work, found.session_id, now=clock.now())
 
 
 def _load() -> Pending | None:

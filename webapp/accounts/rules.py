@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from webapp.accounts.common_passwords import is_common
 from webapp.core.actor import GRANTS, REACH, Actor, ActorKind, Permission, Role
 from webapp.core.errors import Forbidden, Invalid
 from webapp.operators.rules import OperatorKind, kind_of
@@ -86,6 +88,10 @@ PENDING_TRIES = 5
 
 MIN_PASSWORD = 12
 MAX_PASSWORD = 128
+_MIN_OF_ITS_OWN = 8
+_MIN_KNOWN_WORD = 3
+_OUR_WORDS = frozenset({"zonedesk"})
+_WORD = re.compile(r"[^\W_]+")
 MAX_EMAIL = 254
 """RFC 5321, section 4.5.3.1: a path of 256 octets less its two brackets."""
 
@@ -124,15 +130,46 @@ def normalised_email(text: str, *, field: str = "email") -> str:
     return email
 
 
-def check_password(password: str, *, field: str = "password") -> None:
-    """Length alone counts (ASVS 5.0, 6.2.1, 6.2.5 and 6.2.9): no recipes of digits and signs.
+def check_password(password: str, *, field: str = "password", email: str = "", name: str = "") -> None:
+    """Length counts (ASVS 5.0, 6.2.1, 6.2.5 and 6.2.9), and that nobody would try it first: no recipes of signs.
 
-    Raises ``Invalid`` for ``field`` under ``MIN_PASSWORD`` or over ``MAX_PASSWORD`` characters.
+    Raises ``Invalid`` for ``field`` under ``MIN_PASSWORD`` or over ``MAX_PASSWORD`` characters, for one of the
+    passwords found most often in breaches (6.2.4, 6.2.12), and for one that is little but the person's address or name
+    or the desk's own (6.1.2, 6.2.11).
     """
     if len(password) < MIN_PASSWORD:
         raise Invalid("password-short", "Use at least %(limit)s characters.", field=field, limit=MIN_PASSWORD)
     if len(password) > MAX_PASSWORD:
         raise Invalid("password-long", "Use at most %(limit)s characters.", field=field, limit=MAX_PASSWORD)
+    if is_common(password):
+        raise Invalid(
+            "password-common", "Many people use this password, so it is tried first. Choose another one.", field=field
+        )
+    if _of_its_own(password, email, name) < _MIN_OF_ITS_OWN:
+        raise Invalid(
+            "password-about-you",
+            "This is little more than a name or address that others know. Add words of your own.",
+            field=field,
+        )
+
+
+def _of_its_own(password: str, email: str, name: str) -> int:
+    """How many letters and digits of a password are left without what anybody knows of the person and the desk."""
+    left = unicodedata.normalize("NFKC", password).casefold()
+    local, _at, domain = email.casefold().partition("@")
+    known = {
+        email.casefold(),
+        local,
+        *_WORD.findall(local),
+        domain,
+        *domain.split("."),
+        *_WORD.findall(name.casefold()),
+    }
+    known |= {unicodedata.normalize("NFKC", name).casefold(), "".join(_WORD.findall(name.casefold())), *_OUR_WORDS}
+    for word in sorted(known, key=len, reverse=True):
+        if len(word) >= _MIN_KNOWN_WORD:
+            left = left.replace(word, " ")
+    return sum(letter.isalnum() or unicodedata.category(letter).startswith("M") for letter in left)
 
 
 def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> None:

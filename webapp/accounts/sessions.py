@@ -20,7 +20,7 @@ from flask import Flask, current_app, g, request, session
 from flask_security import Security, UserMixin
 from flask_security.datastore import Datastore, UserDatastore
 
-from webapp.accounts import queries, service
+from webapp.accounts import queries, sign_ins
 from webapp.accounts.queries import Account, OpenSignIn
 from webapp.accounts.rules import has_ended, idle_limit
 from webapp.config import Environment, Settings
@@ -142,12 +142,6 @@ def person() -> SignedIn | None:
     return found if isinstance(found, SignedIn) else None
 
 
-def locale_of_person() -> str | None:
-    """The language of whoever is signed in."""
-    user = person()
-    return user.locale if user is not None else None
-
-
 def hash_of(token: str) -> bytes:
     """What the database knows of a token: its SHA-256. A slow hash would add nothing to 256 random bits."""
     return hashlib.sha256(token.encode()).digest()
@@ -159,9 +153,9 @@ def settings_in_use() -> Settings:
     return settings
 
 
-def browser_with(token: str) -> service.Browser:
+def browser_with(token: str) -> sign_ins.Browser:
     """The browser of this request, holding ``token``."""
-    return service.Browser(hash_of(token), request.user_agent.string or "", request.remote_addr or "")
+    return sign_ins.Browser(hash_of(token), request.user_agent.string or "", request.remote_addr or "")
 
 
 def forget_browser() -> None:
@@ -180,12 +174,15 @@ def _open_sign_in(uniquifier: str, token: str) -> OpenSignIn | None:
     if found is None or not found.account.active:
         return None
     settings = settings_in_use()
+    if found.second_factor_at is None and settings.needs_second_factor(found.account.role):
+        # The role became one that needs a second factor after this sign-in began: it has to begin anew.
+        return None
     now = clock.now()
     idle = idle_limit(found.account.role, timedelta(minutes=settings.session_idle_minutes))
     absolute = found.ends_at - found.created_at
     if has_ended(found.created_at, found.last_seen_at, now=now, idle=idle, absolute=absolute):
         return None
-    if now - found.last_seen_at >= service.SEEN_EVERY:
+    if now - found.last_seen_at >= sign_ins.SEEN_EVERY:
         with acting_as(found.account.actor), unit_of_work() as work:
-            service.note_seen(work, found.session_id, now=now)
+            sign_ins.note_seen(work, found.session_id, now=now)
     return found

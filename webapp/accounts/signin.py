@@ -11,9 +11,9 @@ from datetime import timedelta
 
 import flask_security
 
-from webapp.accounts import passwords, queries, service
+from webapp.accounts import passwords, queries, sign_ins
 from webapp.accounts.passwords import hash_password
-from webapp.accounts.pending import Pending, end_pending, pending, take_try
+from webapp.accounts.pending import Pending, begin_pending, end_pending, pending, take_try
 from webapp.accounts.queries import Account
 from webapp.accounts.rules import SignInStage
 from webapp.accounts.sessions import (
@@ -22,7 +22,6 @@ from webapp.accounts.sessions import (
     forget_browser,
     hash_of,
     init_sign_in,
-    locale_of_person,
     person,
     settings_in_use,
 )
@@ -51,10 +50,20 @@ __all__ = [
 ]
 
 
+def locale_of_person() -> str | None:
+    """The language of whoever is signed in, or has typed their password."""
+    user = person()
+    if user is not None:
+        return user.locale
+    half = pending()
+    return half.account.locale if half is not None else None
+
+
 def sign_in(email: str, password: str) -> SignInStage:
     """Take a normalised address and a password, and say how far that leads.
 
-    Whatever this browser was signed in as before is over.
+    ``OPEN``: in, under a fresh session. ``SECOND_FACTOR``: the account has one, it is owed. ``ENROLMENT``: the role
+    needs one and there is none, it is set up next. Whatever this browser was signed in as before is over.
 
     Raises ``Invalid``, the same after the same work, for an unknown address, a wrong password and an account that is
     switched off.
@@ -66,11 +75,20 @@ def sign_in(email: str, password: str) -> SignInStage:
         _refuse(account)
         raise Invalid("sign-in-failed", "The e-mail address or the password is not right.")
     renewed = hash_password(password) if passwords.is_outdated(account.password) else None
-    if renewed is not None:
-        with acting_as(account.actor), unit_of_work() as work:
-            service.keep_hash_current(work, account, renewed)
-    let_in(account, method="password", second_factor=False)
-    return SignInStage.OPEN
+    with acting_as(account.actor), unit_of_work() as work:
+        if renewed is not None:
+            sign_ins.keep_hash_current(work, account, renewed)
+        factors = queries.second_factors_of(work.db, account.id)
+    if factors.any:
+        stage = SignInStage.SECOND_FACTOR
+    elif settings_in_use().needs_second_factor(account.role):
+        stage = SignInStage.ENROLMENT
+    else:
+        let_in(account, method="password", second_factor=False)
+        return SignInStage.OPEN
+    _end_what_was_before()
+    begin_pending(account, stage)
+    return stage
 
 
 def let_in(account: Account, *, method: str, second_factor: bool) -> SignedIn:
@@ -84,7 +102,7 @@ def let_in(account: Account, *, method: str, second_factor: bool) -> SignedIn:
     given_at = now if second_factor else None
     absolute = timedelta(hours=settings_in_use().session_absolute_hours)
     with acting_as(account.actor), unit_of_work() as work:
-        session_id = service.begin_sign_in(
+        session_id = sign_ins.begin_sign_in(
             work, account, browser_with(token), absolute=absolute, method=method, second_factor_at=given_at, now=now
         )
     forget_browser()
@@ -99,7 +117,7 @@ def second_factor_given(user: SignedIn, *, method: str) -> None:
     ``method`` is ``totp``, ``recovery`` or ``passkey``, for the audit.
     """
     with acting_as(user.actor), unit_of_work() as work:
-        service.note_second_factor(work, user.account, user.session_id, method=method, now=clock.now())
+        sign_ins.note_second_factor(work, user.account, user.session_id, method=method, now=clock.now())
 
 
 def sign_out() -> None:
@@ -117,7 +135,7 @@ def _end_what_was_before() -> None:
     if before is not None:
         # On behalf of whoever it was: it may be somebody of another operator.
         with acting_as(before.actor), unit_of_work() as work:
-            service.end_sign_in(work, before.account, hash_of(before.token), now=clock.now())
+            sign_ins.end_sign_in(work, before.account, hash_of(before.token), now=clock.now())
 
 
 def _refuse(account: Account | None) -> None:
@@ -125,7 +143,7 @@ def _refuse(account: Account | None) -> None:
     now = clock.now()
     if account is None:
         with acting_for(COMPANY_ID), unit_of_work() as work:
-            service.refuse_unknown(work, by=SYSTEM, now=now)
+            sign_ins.refuse_unknown(work, by=SYSTEM, now=now)
     else:
         with acting_for(account.operator_id), unit_of_work() as work:
-            service.refuse_sign_in(work, account, by=SYSTEM, now=now)
+            sign_ins.refuse_sign_in(work, account, by=SYSTEM, now=now)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from webapp.accounts.queries.doors import OpenSignIn, PendingSignIn, account_of, open_sign_in, pending_sign_in
-from webapp.accounts.queries.factors import SecondFactors, second_factors_of
+from webapp.accounts.queries.factors import HeldTotp, SecondFactors, second_factors_of, totp_of
 from webapp.accounts.queries.people import Account, AccountRow, account, account_with_address, accounts_index
 
 __all__ = [
     "Account",
     "AccountRow",
+    "HeldTotp",
     "OpenSignIn",
     "PendingSignIn",
     "SecondFactors",
@@ -19,4 +20,5 @@ __all__ = [
     "open_sign_in",
     "pending_sign_in",
     "second_factors_of",
+    "totp_of",
 ]

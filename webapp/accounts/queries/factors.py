@@ -41,3 +41,17 @@ def second_factors_of(db: Session, user_id: UUID) -> SecondFactors:
     )
     row = db.execute(select(User.totp_secret.is_not(None), passkeys, codes).where(User.id == user_id)).one_or_none()
     return SecondFactors(*row) if row is not None else SecondFactors(False, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTotp:
+    """A user's TOTP secret, sealed, and the time step of the last code that was accepted."""
+
+    sealed: str
+    counter: int | None
+
+
+def totp_of(db: Session, user_id: UUID) -> HeldTotp | None:
+    """The authenticator app of a user, if there is one."""
+    row = db.execute(select(User.totp_secret, User.totp_counter).where(User.id == user_id)).one_or_none()
+    return HeldTotp(row[0], row[1]) if row is not None and row[0] is not None else None
