@@ -29,10 +29,13 @@
   document.addEventListener("DOMContentLoaded", () => {
     // A whole page shows its fields as the server wrote them: the marks are for swaps alone.
     document.querySelectorAll("[data-filled]").forEach((field) => field.removeAttribute("data-filled"));
+    // Without a script there is nothing that prints: the button shows itself only here.
+    document.querySelectorAll("[data-print]").forEach((button) => { button.hidden = false; });
     focusErrors(document);
   });
 
   document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-print]")) window.print();
     const close = event.target.closest(".zd-toast-close");
     if (close) close.closest(".zd-toast").remove();
     for (const menu of document.querySelectorAll("details.zd-menu[open]")) {

@@ -14,10 +14,32 @@ from tests.web.client import DeskClient
 from webapp.web.access import guard_of
 
 PUBLIC = frozenset(
-    {"static", "accounts.sign_in", "certificates.verify", "certificates.verified", "ops.healthz", "ops.readyz"}
+    {
+        "static",
+        "accounts.sign_in",
+        "accounts.second_factor",
+        "accounts.set_up",
+        "certificates.verify",
+        "certificates.verified",
+        "ops.healthz",
+        "ops.readyz",
+    }
 )
 """All that an anonymous visitor may open. A new one is added here on purpose."""
-SIGNED_IN = frozenset({"accounts.sign_out"})
+SIGNED_IN = frozenset(
+    {
+        "accounts.sign_out",
+        "accounts.confirm",
+        "accounts.me",
+        "accounts.end_sign_in",
+        "accounts.sign_out_elsewhere",
+        "accounts.sign_out_everywhere",
+        "accounts.totp",
+        "accounts.remove_totp",
+        "accounts.recovery_codes",
+        "accounts.password",
+    }
+)
 """Open to every role alike."""
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ROOT = Path(__file__).resolve().parents[2]

@@ -73,6 +73,11 @@ def operator_name() -> str:
     return str(getattr(flask_login.current_user, "operator_name", "") or "")
 
 
+def account_url() -> str:
+    """Where somebody signed in finds their own account."""
+    return url_for(access.ACCOUNT_ENDPOINT) if access.ACCOUNT_ENDPOINT in current_app.view_functions else "/account"
+
+
 def sign_out_url() -> str:
     """Where the sign-out form posts to."""
     return url_for(access.SIGN_OUT_ENDPOINT) if access.SIGN_OUT_ENDPOINT in current_app.view_functions else "/sign-out"
@@ -109,6 +114,7 @@ def init_web(app: Flask) -> None:
         operator_name=operator_name,
         page_url=page_url,
         role_word=role_word,
+        account_url=account_url,
         sign_out_url=sign_out_url,
         static_url=static_url,
         status_look=status_look,

@@ -1,8 +1,8 @@
-"""Pages of accounts: signing in and out."""
+"""Pages of accounts: signing in and out, second factors, and one's own account."""
 
 from __future__ import annotations
 
-from webapp.accounts.views import signing_in
+from webapp.accounts.views import confirming, own, own_factors, second_factor, signing_in
 from webapp.accounts.views.blueprint import bp
 
-__all__ = ["bp", "signing_in"]
+__all__ = ["bp", "confirming", "own", "own_factors", "second_factor", "signing_in"]

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.accounts import signin
 from webapp.accounts.forms.signing_in import SignInForm
+from webapp.accounts.rules import SignInStage
 from webapp.accounts.views.blueprint import bp
 from webapp.config import Settings
 from webapp.core.errors import Invalid
@@ -55,12 +56,19 @@ def sign_in() -> ResponseReturnValue:
         return redirect_after(goal)
     if form.validate_on_submit():
         try:
-            signin.sign_in((form.email.data or "").strip().lower(), form.password.data or "")
+            stage = signin.sign_in((form.email.data or "").strip().lower(), form.password.data or "")
         except Invalid as error:
             form.refuse(error)
         else:
-            return redirect_after(goal)
+            return redirect_after(_next_step(stage, safe_next(form.next.data)))
     return render_template("accounts/sign_in.html", form=form), 422 if form.is_submitted() else 200
+
+
+def _next_step(stage: SignInStage, goal: str | None) -> str:
+    if stage is SignInStage.OPEN:
+        return goal or home_url()
+    step = "accounts.second_factor" if stage is SignInStage.SECOND_FACTOR else "accounts.set_up"
+    return url_for(step, next=goal)
 
 
 @bp.post("/sign-out")
