@@ -6,6 +6,8 @@ place is Visakhapatnam, the clock 2027-01-01 09:00 in Kolkata.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -15,15 +17,17 @@ from uuid import UUID
 from flask import Flask
 
 from tests.web.client import NOW
+from webapp.accounts import second_factors
 from webapp.accounts import service as accounts
 from webapp.accounts.signin import hash_password
+from webapp.accounts.totp import totp as totp_of_app
 from webapp.assignments import service as assignments
 from webapp.assignments.limits import Limits
 from webapp.assignments.service import Proposed
 from webapp.bookings import service as bookings
 from webapp.bookings.rules import ClassType, DeliveryMode
 from webapp.bookings.service import BookingCommand, PlacedBooking
-from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
+from webapp.core.actor import ALWAYS_SECOND_FACTOR, SYSTEM, Actor, ActorKind, Role
 from webapp.core.geo import Location
 from webapp.core.ids import COMPANY_ID
 from webapp.courses import service as courses
@@ -56,6 +60,8 @@ class Person:
     role: Role
     operator_id: UUID
     password: str = PASSWORD
+    totp_key: str | None = None
+    """The base 32 secret of their authenticator app, when they have one."""
 
     @property
     def actor(self) -> Actor:
@@ -104,8 +110,12 @@ class Make:
         email: str | None = None,
         locale: str = "en",
         password: str = PASSWORD,
+        totp: bool | None = None,
     ) -> Person:
-        """Somebody who can sign in; franchise roles get a new franchise unless an operator is given."""
+        """Somebody who can sign in; franchise roles get a new franchise unless an operator is given.
+
+        They have an authenticator app when their role needs one, or as ``totp`` says.
+        """
         number = self.number()
         if operator_id is None:
             of_franchise = role in (Role.FRANCHISE_STAFF, Role.FRANCHISE_MANAGER)
@@ -115,7 +125,17 @@ class Make:
         with unit_of_work() as work:
             command = accounts.UserCommand(operator_id, email, name, role, locale)
             user_id = accounts.create_user(work, command, _hash(self._app, password), by=SYSTEM, now=NOW)
-        return Person(user_id, email, name, role, operator_id, password)
+        has_app = role in ALWAYS_SECOND_FACTOR if totp is None else totp
+        key = self._authenticator(user_id, email) if has_app else None
+        return Person(user_id, email, name, role, operator_id, password, key)
+
+    def _authenticator(self, user_id: UUID, email: str) -> str:
+        key = base64.b32encode(hashlib.sha1(email.encode()).digest()).decode()
+        with self._app.app_context():
+            sealed = totp_of_app().seal(key, user_id)
+        with unit_of_work() as work:
+            second_factors.hand_out_totp(work, user_id, sealed, by=SYSTEM, now=NOW)
+        return key
 
     def staff(self, operator_id: UUID | None = None) -> Person:
         """Staff of a franchise, or of the company when none is given."""

@@ -41,6 +41,13 @@ def set_up_totp(
     told(work, account, "account.totp_replaced" if factors.totp else "account.totp_set_up", by=by, now=now)
 
 
+def hand_out_totp(work: Work, user_id: UUID, sealed: str, *, by: Actor, now: datetime) -> None:
+    """Give an account a secret that is known elsewhere already, as the demo does. Raises ``NotFound``."""
+    lock(work.db, user_id)
+    work.db.execute(update(User).where(User.id == user_id).values(totp_secret=sealed, totp_counter=None))
+    _record(work, queries.account(work.db, user_id), "account.totp_set_up", by=by, now=now)
+
+
 def remove_totp(work: Work, account: Account, *, needed: bool, by: Actor, now: datetime) -> None:
     """Take the authenticator app away. Raises ``NotFound`` without one, ``Conflict`` for the last of who needs one."""
     lock(work.db, account.id)

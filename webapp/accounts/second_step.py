@@ -108,10 +108,10 @@ def secret_in_hand(account: Account) -> str:
     It waits in the cookie, sealed, so that showing a page writes nothing.
     """
     now = int(clock.now().timestamp())
-    sealed, drawn_at, whose = session.get(_KEY) or ("", 0, "")
-    if whose != str(account.id) or not 0 <= now - int(drawn_at) < _SECRET_FOR:
+    sealed, drawn_at = session.get(_KEY) or ("", 0)
+    if not 0 <= now - int(drawn_at) < _SECRET_FOR or not totp().reads(str(sealed), account.id):
         sealed = totp().new_secret(account.id)
-        session[_KEY] = [sealed, now, str(account.id)]
+        session[_KEY] = [sealed, now]
     return str(sealed)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import segno
+import structlog
 from flask import current_app
 from flask_security.totp import Totp
 from passlib.exc import UsedTokenError
@@ -22,7 +23,7 @@ from passlib.totp import TOTP, TotpMatch
 from sqlalchemy.orm import Session
 
 from webapp.accounts import queries, second_factors
-from webapp.accounts.sealing import SecretBox
+from webapp.accounts.sealing import SecretBox, Unreadable
 from webapp.core import clock
 from webapp.db.work import Work
 
@@ -33,6 +34,8 @@ _SECRET_BYTES: Final = 20
 """160 bits: the length of SHA-1, as RFC 4226, section 4, recommends."""
 _CODE: Final = re.compile(r"[0-9]{6}\Z")
 _EXTENSION: Final = "zonedesk_totp"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,14 @@ class DeskTotp(Totp):
     def seal(self, base32: str, user_id: UUID) -> str:
         """A known secret, sealed for a user."""
         return self._box.seal(base64.b32decode(base32 + "=" * (-len(base32) % 8)), about=user_id.bytes)
+
+    def reads(self, sealed: str, user_id: UUID) -> bool:
+        """Whether a sealed secret is this user's and its key is here."""
+        try:
+            self._open(sealed, user_id)
+        except Unreadable:
+            return False
+        return True
 
     def code_now(self, sealed: str, user_id: UUID) -> str:
         """The code an authenticator app shows at this moment."""
@@ -89,13 +100,17 @@ class DeskTotp(Totp):
     def is_right(self, work: Work, user_id: UUID, typed: str) -> bool:
         """Whether a code is right for a user and was not used before; it is used up by that.
 
-        A secret sealed under an earlier key is sealed anew. Raises ``Unreadable`` when its key is gone.
+        A secret sealed under an earlier key is sealed anew. When its key is gone, no code is right, as the log says.
         """
         held = queries.totp_of(work.db, user_id)
         code = _plain(typed)
         if held is None or code is None:
             return False
-        secret = self._open(held.sealed, user_id)
+        try:
+            secret = self._open(held.sealed, user_id)
+        except Unreadable:
+            log.error("totp.unreadable", user_id=str(user_id))
+            return False
         holder: Any = _Holder(work.db, user_id, held.counter)
         if not self.verify_totp(code, secret, holder, STEP):
             return False
