@@ -145,7 +145,7 @@ def check_password(password: str, *, field: str = "password", email: str = "", n
         raise Invalid(
             "password-common", "Many people use this password, so it is tried first. Choose another one.", field=field
         )
-    if _of_its_own(password, email, name) < _MIN_OF_ITS_OWN:
+    if _is_about(password, email, name):
         raise Invalid(
             "password-about-you",
             "This is little more than a name or address that others know. Add words of your own.",
@@ -153,23 +153,21 @@ def check_password(password: str, *, field: str = "password", email: str = "", n
         )
 
 
-def _of_its_own(password: str, email: str, name: str) -> int:
-    """How many letters and digits of a password are left without what anybody knows of the person and the desk."""
-    left = unicodedata.normalize("NFKC", password).casefold()
-    local, _at, domain = email.casefold().partition("@")
-    known = {
-        email.casefold(),
-        local,
-        *_WORD.findall(local),
-        domain,
-        *domain.split("."),
-        *_WORD.findall(name.casefold()),
-    }
-    known |= {unicodedata.normalize("NFKC", name).casefold(), "".join(_WORD.findall(name.casefold())), *_OUR_WORDS}
-    for word in sorted(known, key=len, reverse=True):
-        if len(word) >= _MIN_KNOWN_WORD:
-            left = left.replace(word, " ")
-    return sum(letter.isalnum() or unicodedata.category(letter).startswith("M") for letter in left)
+def _is_about(password: str, email: str, name: str) -> bool:
+    """Whether little is left of a password without what anybody knows of the person and the desk."""
+    plain = unicodedata.normalize("NFKC", password).casefold()
+    left = plain
+    for word in sorted(_known_words(email, name), key=len, reverse=True):
+        left = left.replace(word, " ")
+    of_its_own = sum(letter.isalnum() or unicodedata.category(letter).startswith("M") for letter in left)
+    return left != plain and of_its_own < _MIN_OF_ITS_OWN
+
+
+def _known_words(email: str, name: str) -> set[str]:
+    email, name = email.casefold(), unicodedata.normalize("NFKC", name).casefold()
+    local, _at, domain = email.partition("@")
+    words = {email, local, *_WORD.findall(local), domain, *domain.split("."), name, *name.split(), *_OUR_WORDS}
+    return {word for word in words | {name.replace(" ", "")} if len(word) >= _MIN_KNOWN_WORD}
 
 
 def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> None:
