@@ -14,12 +14,14 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from tests.make import HOME, PASSWORD, Make
-from tests.web.client import Bell, DeskClient
-from webapp.accounts.models import SignInSession, User
+from tests.web.client import NOW, Bell, DeskClient
+from webapp.accounts import second_factors
+from webapp.accounts.models import Letter, SignInSession, User
+from webapp.accounts.totp import DeskTotp
 from webapp.assignments.models import Assignment
 from webapp.audit.models import AuditEntry
 from webapp.cli import values
-from webapp.core.actor import Role
+from webapp.core.actor import SYSTEM, Role
 from webapp.core.geo import Location
 from webapp.core.ids import COMPANY_ID
 from webapp.core.job_names import JobName
@@ -113,6 +115,51 @@ def test_a_new_password_ends_every_sign_in(run: Run, make: Make, client: DeskCli
     assert client.post("/sign-in", data={"email": person.email, "password": PASSWORD}).status_code == 422
     assert client.post("/sign-in", data={"email": person.email, "password": password}).status_code == 303
     assert ("account.password_reset", "system", "cli") in told(db, "user")
+
+
+def test_somebody_is_signed_out_of_every_browser(run: Run, make: Make, client: DeskClient, db: Database) -> None:
+    person = client.sign_in(make.user())
+    assert "signed out of 1 browsers" in run("user", "sign-out", person.email).output
+    assert client.get("courses.index").status_code == 303
+    assert ("account.signed_out_everywhere", "system", "cli") in told(db, "user")
+
+
+def test_whoever_lost_phone_and_codes_starts_with_the_password(
+    run: Run, make: Make, client: DeskClient, db: Database
+) -> None:
+    person = client.sign_in(make.admin())
+    shown = run("user", "second-factor", person.email).output.splitlines()[1].split()
+    assert shown == ["yes", "0", "0"]
+    assert client.get("courses.index").status_code == 200  # telling is not taking
+    run("user", "second-factor", person.email, "--reset")
+    assert client.get("courses.index").status_code == 303
+    answer = client.post("/sign-in", data={"email": person.email, "password": PASSWORD})
+    assert answer.location == "/sign-in/set-up"
+    assert ("account.second_factors_reset", "system", "cli") in told(db, "user")
+    with db.read_only() as session:
+        letter = session.scalars(select(Letter)).one()
+        assert (letter.kind.value, letter.email) == ("second_factor_changed", person.email)
+
+
+def test_totp_secrets_move_to_another_key(make: Make, db: Database) -> None:
+    old, new = DeskTotp(["o" * 40]), DeskTotp(["n" * 40, "o" * 40])
+    people = [make.admin() for _ in range(3)]
+    with db.unit_of_work() as work:
+        for person in people[:2]:
+            second_factors.hand_out_totp(work, person.id, old.new_secret(person.id), by=SYSTEM, now=NOW)
+    with db.unit_of_work() as work:
+        assert new.seal_all_anew(work) == (2, 1)  # one is under the app's own key, which is not among these
+    with db.unit_of_work() as work:
+        assert DeskTotp(["n" * 40]).seal_all_anew(work) == (0, 1)
+
+
+def test_the_command_says_which_secrets_cannot_be_read(run: Run, make: Make, db: Database) -> None:
+    person = make.admin()
+    assert "0 encrypted anew." in run("user", "seal-anew").output
+    with db.unit_of_work() as work:
+        sealed = DeskTotp(["lost" * 10]).new_secret(person.id)
+        second_factors.hand_out_totp(work, person.id, sealed, by=SYSTEM, now=NOW)
+    assert "1 cannot be read" in run("user", "seal-anew", refused=True).output
 
 
 @pytest.mark.parametrize(

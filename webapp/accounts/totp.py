@@ -118,6 +118,21 @@ class DeskTotp(Totp):
             second_factors.seal_anew(work, user_id, held.sealed, self.seal(secret.base32_key, user_id))
         return True
 
+    def seal_all_anew(self, work: Work) -> tuple[int, int]:
+        """Seal every secret under the key in use: how many that changed, and how many cannot be read."""
+        done = lost = 0
+        for user_id, sealed in queries.sealed_totps(work.db):
+            if self._box.is_current(sealed):
+                continue
+            try:
+                secret = self._open(sealed, user_id)
+            except Unreadable:
+                lost += 1
+                continue
+            second_factors.seal_anew(work, user_id, sealed, self.seal(secret.base32_key, user_id))
+            done += 1
+        return done, lost
+
     def get_last_counter(self, user: Any) -> int | None:
         """The step of the last code of this user that was accepted."""
         return user.last_counter if isinstance(user, _Holder) else None

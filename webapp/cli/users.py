@@ -12,9 +12,10 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.orm import Session
 
-from webapp.accounts import queries, service
+from webapp.accounts import queries, second_factors, service, sign_ins
 from webapp.accounts.rules import check_password, normalised_email
 from webapp.accounts.signin import hash_password
+from webapp.accounts.totp import totp
 from webapp.cli.common import as_the_system, ask, change, operator_id_of, operator_option, said, table
 from webapp.core import clock
 from webapp.core.actor import SYSTEM, Role
@@ -37,7 +38,7 @@ _stdin_option = click.option("--password-stdin", is_flag=True, help="Read the pa
 @_stdin_option
 def create_user(email: str, name: str, role: str, operator_name: str | None, locale: str, password_stdin: bool) -> None:
     """Give EMAIL an account. Without --password-stdin a strong password is made up and printed, once."""
-    password, hashed = _password(password_stdin)
+    password, hashed = _password(password_stdin, email, name)
 
     def create(work: Work) -> None:
         operator_id = operator_id_of(work.db, operator_name)
@@ -116,20 +117,58 @@ def change_user(
 @_stdin_option
 def reset_password(email: str, password_stdin: bool) -> None:
     """Give EMAIL another password and sign every browser out. Without --password-stdin it is made up and printed."""
-    password, hashed = _password(password_stdin)
-    change(lambda work: service.set_password(work, _account(work.db, email).id, hashed, by=SYSTEM, now=clock.now()))
+    known = ask(lambda db: _account(db, email))
+    password, hashed = _password(password_stdin, known.email, known.name)
+    change(lambda work: service.set_password(work, known.id, hashed, by=SYSTEM, now=clock.now()))
     click.echo(f"{email} has a new password and is signed out everywhere.")
     if not password_stdin:
         click.echo(f"Password: {password}")
+
+
+@user_group.command("sign-out")
+@click.argument("email")
+def sign_out(email: str) -> None:
+    """Sign EMAIL out of every browser."""
+
+    def carry_out(work: Work) -> int:
+        known = queries.account(work.db, _account(work.db, email).id)
+        return sign_ins.end_every_sign_in(work, known, by=SYSTEM, now=clock.now())
+
+    click.echo(f"{email} is signed out of {change(carry_out)} browsers.")
+
+
+@user_group.command("second-factor")
+@click.argument("email")
+@click.option("--reset", is_flag=True, help="Remove them all, for somebody who lost phone and recovery codes.")
+def second_factor(email: str, reset: bool) -> None:
+    """Tell which second factors EMAIL has, or remove them all and sign EMAIL out everywhere.
+
+    Make sure first that it is the person who asks: afterwards the password alone leads to setting up a new one.
+    """
+    if reset:
+        change(lambda work: second_factors.reset(work, _account(work.db, email).id, by=SYSTEM, now=clock.now()))
+        click.echo(f"{email} has no second factor any more and is signed out everywhere.")
+        return
+    has = ask(lambda db: queries.second_factors_of(db, _account(db, email).id))
+    table(("Authenticator app", "Passkeys", "Recovery codes left"), [(has.totp, has.passkeys, has.recovery_codes_left)])
+
+
+@user_group.command("seal-anew")
+def seal_anew() -> None:
+    """Encrypt all TOTP secrets with the TOTP_KEY in use; afterwards TOTP_KEY_PREVIOUS can go."""
+    done, lost = change(lambda work: totp().seal_all_anew(work))
+    click.echo(f"{done} encrypted anew.")
+    if lost:
+        raise click.ClickException(f"{lost} cannot be read: their key is neither TOTP_KEY nor in TOTP_KEY_PREVIOUS.")
 
 
 def _account(db: Session, email: str) -> queries.AccountRow:
     return queries.account_with_address(db, normalised_email(email), visible_to=SYSTEM)
 
 
-def _password(from_stdin: bool) -> tuple[str, str]:
+def _password(from_stdin: bool, email: str, name: str) -> tuple[str, str]:
     """A password, typed or made up, and its hash; hashed here because that takes long and needs no transaction."""
     password = sys.stdin.readline().rstrip("\r\n") if from_stdin else secrets.token_urlsafe(_PASSWORD_BYTES)
     with as_the_system():
-        check_password(password)
+        check_password(password, email=email, name=name)
     return password, hash_password(password)

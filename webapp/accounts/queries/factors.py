@@ -55,3 +55,9 @@ def totp_of(db: Session, user_id: UUID) -> HeldTotp | None:
     """The authenticator app of a user, if there is one."""
     row = db.execute(select(User.totp_secret, User.totp_counter).where(User.id == user_id)).one_or_none()
     return HeldTotp(row[0], row[1]) if row is not None and row[0] is not None else None
+
+
+def sealed_totps(db: Session) -> tuple[tuple[UUID, str], ...]:
+    """Every sealed TOTP secret with its user, for sealing it anew. Asked by the desk itself."""
+    found = select(User.id, User.totp_secret).where(User.totp_secret.is_not(None)).order_by(User.id)
+    return tuple((user_id, sealed) for user_id, sealed in db.execute(found) if sealed is not None)

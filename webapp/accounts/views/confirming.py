@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.accounts import codes, queries, signin
@@ -28,7 +28,9 @@ def confirm() -> ResponseReturnValue:
     goal = safe_next(form.next.data)
     with read_only() as db:
         factors = queries.second_factors_of(db, user.id)
-    if factors.any and form.validate_on_submit():
+    if not factors.any and form.is_submitted():
+        return redirect_after(url_for(".confirm", next=goal))
+    if form.validate_on_submit():
         recovery_code = form.recovery_code.data or ""
         method = codes.given(user.account, code=form.code.data or "", recovery_code=recovery_code)
         if method is not None:
