@@ -203,8 +203,8 @@ def secret_key(data_dir: Path) -> str:
     return path.read_text("ascii")
 
 
-def prepare(parts: Parts, data_dir: Path, owner_url: str, *, own_servers: bool) -> str:
-    """Migrate and load the demo, or see cheaply that both were done to this very database; the demo's sign-ins.
+def prepare(parts: Parts, data_dir: Path, owner_url: str, *, own_servers: bool) -> None:
+    """Migrate and load the demo, or see cheaply that both were done to this very database.
 
     Raises RunError (1).
     """
@@ -214,15 +214,12 @@ def prepare(parts: Parts, data_dir: Path, owner_url: str, *, own_servers: bool) 
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(stamp.read_text("utf-8"))
         if own_servers and (kept["migrations"], kept["version"]) == (digest, _version(owner_url)):
-            return str(kept["sign_ins"])
+            return
     print("Preparing the database …", flush=True)
     parts.finish("migrate", "-m", "flask", "--app", "webapp", "db", "upgrade")
     print("Loading the demo, unless it is there …", flush=True)
     parts.finish("demo", "-m", "flask", "--app", "webapp", "demo", "--if-empty")
-    sign_ins = parts.finish("sign-ins", "-m", "flask", "--app", "webapp", "demo", "--list")
-    done = {"migrations": digest, "version": _version(owner_url), "sign_ins": sign_ins}
-    stamp.write_text(json.dumps(done), "utf-8")
-    return sign_ins
+    stamp.write_text(json.dumps({"migrations": digest, "version": _version(owner_url)}), "utf-8")
 
 
 def _version(owner_url: str) -> str | None:
@@ -302,12 +299,14 @@ def run(env: Mapping[str, str]) -> None:
         stack.callback(parts.stop)
         stack.callback(print, "Stopping …", flush=True)
         stack.callback(_ignore_requests)
-        sign_ins = prepare(parts, wish.data_dir, urls[1], own_servers=servers is not None)
+        prepare(parts, wish.data_dir, urls[1], own_servers=servers is not None)
         print("Starting the web server, the worker and the sweeper …", flush=True)
         bind = ("-w", "2", "--threads", "4", "-b", f"127.0.0.1:{wish.port}", "--graceful-timeout", "8", "--preload")
         parts.start("web", "-m", "gunicorn", *bind, "--no-control-socket", "webapp.app:create_app()")
         parts.start("worker", "worker.py")
         parts.start("sweeper", "worker.py", "sweep")
+        # Asked for at each start and last: the codes among them are good for a minute.
+        sign_ins = parts.finish("sign-ins", "-m", "flask", "--app", "webapp", "demo", "--list")
         wait_until_ready(parts, wish.port)
         print(f"\nZonedesk is ready at {address}\n\n{sign_ins.rstrip()}\n\nCtrl-C stops it.", flush=True)
         while True:

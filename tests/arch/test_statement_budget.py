@@ -37,7 +37,7 @@ from webapp.core.actor import Permission, Role
 from webapp.db import work as work_module
 from webapp.db.job_context import JobContext
 from webapp.db.work import Database, connect
-from webapp.demo.cast import SIGN_INS
+from webapp.demo.cast import SIGN_INS, Secrets
 from webapp.demo.load import load
 from webapp.web.access import guard_of
 
@@ -180,7 +180,7 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
     try:
         load(
             now=NOW,
-            hash_password=lambda _password: "nobody signs in with it",
+            secrets=Secrets(lambda _password: "nobody signs in with it", lambda key, _user_id: f"sealed {key}"),
             promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
             limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
             share=SHARE,

@@ -2,7 +2,7 @@
 
 ``desk``      a running desk for the tests of one module, its clock at ``NOW`` when it starts
 ``make``      builders on its database; what they make is committed
-``visit``     opens a browser: ``visit(person)`` signs in; ``javascript=False`` switches scripts off
+``visit``     opens a browser: ``visit(person)`` is signed in; ``javascript=False`` switches scripts off
 
 ``CHROMIUM`` names the browser when it is none of the usual ones. Pictures of the pages go to ``var/e2e``.
 """
@@ -80,7 +80,7 @@ def visit(desk: RunningDesk, chromium: Browser) -> Iterator[Visit]:
         visitor = Visitor.arrive(chromium, desk.url, javascript=javascript)
         visitors.append(visitor)
         if person is not None:
-            visitor.sign_in(person)
+            visitor.be_signed_in(desk.cookie_of(person))
         return visitor
 
     yield arrive

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from redis import Redis
 from sqlalchemy import make_url
 
-from tests.make import Make
+from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW, engine_of
 from webapp import embedded
+from webapp.accounts import sign_ins
+from webapp.accounts.queries import account
+from webapp.accounts.signin import hash_of
 from webapp.app import create_app
 from webapp.config import load_settings
 from webapp.db import work as work_module
 from webapp.run import Part, Parts, wait_until_ready
 
+SECRET: Final = "only-for-tests-in-a-browser-0123456789"
 _numbers = count()
 
 
@@ -43,17 +50,20 @@ class RunningDesk:
             "REDIS_URL": servers.redis_url,
             "DATA_DIR": str(folder),
             "PUBLIC_URL": self.url,
-            "SECRET_KEY": "only-for-tests-in-a-browser-0123456789",
+            "SECRET_KEY": SECRET,
             "SIGN_IN_RATE": "1000 per minute",
+            "SECOND_FACTOR_RATE": "1000 per minute",
         }
         self._parts: Parts | None = None
         self._worker: Part
+        self._started_at, self._started = NOW, time.monotonic()
         self._read: dict[Path, int] = {}
         self.app: Flask = create_app(
             load_settings(
                 ZONEDESK_ENV="test",
                 database_url=servers.database_url,
                 redis_url=servers.redis_url,
+                secret_key=SECRET,
                 data_dir=folder,
                 log_level="WARNING",
             )
@@ -67,10 +77,36 @@ class RunningDesk:
         self.stop()
         parts = self._parts = Parts(self._env | {"ZONEDESK_NOW": now.isoformat()}, self._folder)
         web = ("-w", "1", "--threads", "4", "-b", f"127.0.0.1:{self.port}", "--no-control-socket")
+        self._started_at, self._started = now, time.monotonic()
         parts.start("web", "-m", "gunicorn", *web, "webapp.app:create_app()")
         self._worker = parts.start("worker", "worker.py")
         parts.start("sweeper", "worker.py", "sweep")
         wait_until_ready(parts, self.port)
+
+    def now(self) -> datetime:
+        """What the web server's clock says, to a few seconds: it runs on from where it was started."""
+        return self._started_at + timedelta(seconds=time.monotonic() - self._started)
+
+    def cookie_of(self, person: Person) -> dict[str, Any]:
+        """The cookie of a browser in which somebody has signed in, second factor and all, without their typing it."""
+        token, now = secrets.token_urlsafe(32), self.now()
+        with self.database.read_only() as db:
+            found = account(db, person.id)
+        browser = sign_ins.Browser(hash_of(token), "", "127.0.0.1")
+        with self.database.unit_of_work() as work:
+            sign_ins.begin_sign_in(
+                work,
+                found,
+                browser,
+                absolute=timedelta(hours=12),
+                method="password+totp",
+                second_factor_at=now,
+                now=now,
+            )
+        signer = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        assert signer is not None
+        value = signer.dumps({"_user_id": f"{found.fs_uniquifier}.{token}", "_fresh": True})
+        return {"name": self.app.config["SESSION_COOKIE_NAME"], "value": value, "url": self.url}
 
     @contextmanager
     def worker_asleep(self) -> Iterator[None]:

@@ -77,13 +77,27 @@ class Visitor:
         if request.failure not in ("net::ERR_ABORTED", None):
             self.faults.append(f"{request.url} failed: {request.failure}")
 
-    def sign_in(self, person: Person) -> None:
-        """Type e-mail and password."""
+    def sign_in(self, person: Person, code: str | None = None) -> None:
+        """Type e-mail and password and, for whoever has an authenticator app, the code it shows."""
+        self.type_password(person)
+        if person.totp_key is not None:
+            assert code is not None, f"{person.name} also types a code"
+            expect(self.page.get_by_role("heading", name="Second step")).to_be_visible()
+            self.page.get_by_label("Code", exact=True).fill(code)
+            self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page).not_to_have_url(re.compile("sign-in"))
+
+    def type_password(self, person: Person) -> None:
+        """Type e-mail and password, and see what comes of it."""
         self.page.goto("/sign-in")
         self.page.get_by_label("E-mail").fill(person.email)
         self.page.get_by_label("Password").fill(person.password)
         self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page).not_to_have_url(re.compile("sign-in"))
+
+    def be_signed_in(self, cookie: Any) -> None:
+        """Come with the cookie that a sign-in leaves: for tests about something else."""
+        self.page.context.add_cookies([cookie])
+        self.page.goto("/")
 
     def shoot(self, name: str) -> None:
         """Keep a picture of the whole page, drawn in a window as tall as the page: nothing sticks half-way down."""

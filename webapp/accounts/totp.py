@@ -71,9 +71,9 @@ class DeskTotp(Totp):
             return False
         return True
 
-    def code_now(self, sealed: str, user_id: UUID) -> str:
-        """The code an authenticator app shows at this moment."""
-        return self.generate_totp_password(self._open(sealed, user_id))
+    def code_of_key(self, base32: str) -> str:
+        """The code that an authenticator app with a known key shows at this moment."""
+        return self.generate_totp_password(self._totp(key=base32))
 
     def key(self, sealed: str, user_id: UUID) -> str:
         """The secret for typing into an app: base 32 in groups of four."""

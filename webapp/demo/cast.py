@@ -8,13 +8,15 @@ from datetime import datetime, time
 from random import Random
 from uuid import UUID
 
+from webapp.accounts import second_factors
 from webapp.accounts import service as accounts
-from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
+from webapp.core.actor import ALWAYS_SECOND_FACTOR, SYSTEM, Actor, ActorKind, Role
 from webapp.core.geo import Location
 from webapp.core.ids import COMPANY_ID
 from webapp.courses import service as courses
 from webapp.courses.rules import CourseCommand
 from webapp.db.work import Work, unit_of_work
+from webapp.demo.keys import key_of
 from webapp.demo.people import People
 from webapp.demo.places import (
     FRANCHISES,
@@ -55,6 +57,11 @@ class SignIn:
     role: Role
     operator: str
 
+    @property
+    def key(self) -> str | None:
+        """The key of the authenticator app, for the roles that need one."""
+        return key_of(self.email) if self.role in ALWAYS_SECOND_FACTOR else None
+
 
 SIGN_INS = (
     SignIn("admin@zonedesk.example", Role.ADMIN, COMPANY_NAME),
@@ -87,6 +94,15 @@ _NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Secrets:
+    """How this desk keeps passwords and the keys of authenticator apps."""
+
+    hash_password: Callable[[str], str]
+    seal_key: Callable[[str, UUID], str]
+    """From a base 32 key and whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Office:
     """One operator with the two people who matter: who books and who approves."""
 
@@ -113,7 +129,7 @@ class Cast:
     admin: Actor
 
 
-def assemble(random: Random, people: People, hash_password: Callable[[str], str], founded_at: datetime) -> Cast:
+def assemble(random: Random, people: People, secrets: Secrets, founded_at: datetime) -> Cast:
     """Create operators, accounts, courses, zones and trainers, as of ``founded_at`` (aware)."""
     with unit_of_work() as work:
         operators.change(work, COMPANY_ID, OperatorCommand(COMPANY_NAME), by=SYSTEM, now=founded_at)
@@ -123,7 +139,7 @@ def assemble(random: Random, people: People, hash_password: Callable[[str], str]
             command = OperatorCommand(name, auto_approve=name == "Godavari Tutors")
             ids[name] = operators.create(work, command, by=SYSTEM, now=founded_at)
     with unit_of_work() as work:
-        actors = _accounts(work, ids, hash_password(PASSWORD), founded_at)
+        actors = _accounts(work, ids, secrets, founded_at)
         taught = tuple(
             courses.create(work, CourseCommand(name), by=SYSTEM, now=founded_at, description=text)
             for name, text in COURSES
@@ -137,12 +153,14 @@ def assemble(random: Random, people: People, hash_password: Callable[[str], str]
     return Cast(taught, places, actors["admin@zonedesk.example"])
 
 
-def _accounts(work: Work, ids: dict[str, UUID], password_hash: str, now: datetime) -> dict[str, Actor]:
-    actors = {}
+def _accounts(work: Work, ids: dict[str, UUID], secrets: Secrets, now: datetime) -> dict[str, Actor]:
+    actors, password_hash = {}, secrets.hash_password(PASSWORD)
     for sign_in in SIGN_INS:
         operator_id, name = ids[sign_in.operator], _NAMES[sign_in.email]
         command = accounts.UserCommand(operator_id, sign_in.email, name, sign_in.role)
         user_id = accounts.create_user(work, command, password_hash, by=SYSTEM, now=now)
+        if sign_in.key is not None:
+            second_factors.hand_out_totp(work, user_id, secrets.seal_key(sign_in.key, user_id), by=SYSTEM, now=now)
         actors[sign_in.email] = Actor(ActorKind.USER, user_id, name, sign_in.role, operator_id)
     return actors
 

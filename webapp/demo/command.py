@@ -8,6 +8,7 @@ import click
 from flask import current_app
 
 from webapp.accounts.signin import hash_password
+from webapp.accounts.totp import totp
 from webapp.assignments.limits import Limits
 from webapp.certificates.service import promise_for
 from webapp.config import Settings
@@ -16,7 +17,7 @@ from webapp.core.actor import SYSTEM
 from webapp.core.errors import DomainError
 from webapp.db.tenancy import acting_as
 from webapp.db.work import read_only
-from webapp.demo.cast import PASSWORD, SIGN_INS
+from webapp.demo.cast import PASSWORD, SIGN_INS, Secrets
 from webapp.demo.load import is_empty, load
 
 
@@ -37,7 +38,7 @@ def demo(if_empty: bool, list_only: bool) -> None:
                 return
             load(
                 now=clock.now(),
-                hash_password=hash_password,
+                secrets=Secrets(hash_password, totp().seal),
                 promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
                 limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
             )
@@ -53,5 +54,9 @@ def _in_use() -> bool:
 
 def _print_sign_ins() -> None:
     for sign_in in SIGN_INS:
-        click.echo(f"  {sign_in.email:28} {sign_in.role.value.replace('_', ' '):18} {sign_in.operator}")
+        key = "" if sign_in.key is None else f"{totp().code_of_key(sign_in.key)}  {sign_in.key}"
+        role = sign_in.role.value.replace("_", " ")
+        click.echo(f"  {sign_in.email:26}{role:18}{sign_in.operator:22}{key}".rstrip())
     click.echo(f"  password of all: {PASSWORD}")
+    click.echo("  Admins and managers also enter a code: the six digits are good now, the key behind them is for your")
+    click.echo("  authenticator app. Fresh codes at any time: flask --app webapp demo --list")

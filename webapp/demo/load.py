@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
 
@@ -15,7 +14,7 @@ from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict
 from webapp.db.tenancy import acting_as
 from webapp.db.work import read_only
-from webapp.demo.cast import SIGN_INS, assemble
+from webapp.demo.cast import SIGN_INS, Secrets, assemble
 from webapp.demo.people import People
 from webapp.demo.story import Promise, Teller
 
@@ -35,7 +34,7 @@ def is_empty(db: Session) -> bool:
 def load(
     *,
     now: datetime,
-    hash_password: Callable[[str], str],
+    secrets: Secrets,
     promise: Promise,
     limits: Limits,
     seed: int = SEED,
@@ -50,5 +49,5 @@ def load(
             raise Conflict("desk-in-use", "This desk has accounts already; the demo needs an empty one.")
     with acting_as(SYSTEM):
         people, random = People(seed), Random(seed)
-        cast = assemble(random, people, hash_password, now - timedelta(days=400))
+        cast = assemble(random, people, secrets, now - timedelta(days=400))
         Teller(cast, people, random, now, promise, limits, share).tell()
