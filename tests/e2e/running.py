@@ -92,7 +92,7 @@ class RunningDesk:
         token, now = secrets.token_urlsafe(32), self.now()
         with self.database.read_only() as db:
             found = account(db, person.id)
-        browser = sign_ins.Browser(hash_of(token), "", "127.0.0.1")
+        browser = sign_ins.Browser(hash_of(token), "Mozilla/5.0 (X11; Linux x86_64) Chrome/126.0", "127.0.0.1")
         with self.database.unit_of_work() as work:
             sign_ins.begin_sign_in(
                 work,
