@@ -75,8 +75,8 @@ class Settings(BaseSettings):
     session_absolute_hours: int = Field(12, ge=1)
     sign_in_rate: str = "5 per minute"
     """Sign-in attempts per account; an address may make four times as many."""
-    second_factor_rate: str = "5 per minute; 30 per hour"
-    """Second factors tried per account, whatever the browser: with three codes good at a time, guessing is hopeless."""
+    second_factor_rate: str = "5 per minute; 20 per hour; 100 per day"
+    """Second factors tried per account, whatever the browser: three codes in a million are good at a time."""
     mfa_roles: str = ""
     """Roles that need a second factor beside admins and franchise managers, who always do: names with commas, or
     ``all``."""

@@ -106,3 +106,35 @@ def test_tidying_deletes_what_is_over_and_nothing_else(
         tidy(context)
         with db.read_only() as session:
             assert session.scalar(select(func.count()).select_from(SignInSession)) == 1
+
+
+def test_tidying_knows_each_roles_idle_limit_and_what_was_never_finished(
+    make: Make,
+    db: Database,
+    settings: Settings,
+    new_client: Callable[[], DeskClient],
+    at: Callable[[datetime], None],
+) -> None:
+    people = {role: make.user(role) for role in Role}
+    for person in people.values():
+        new_client().sign_in(person)
+    half_way = make.admin()
+    new_client().post("/sign-in", data={"email": half_way.email, "password": half_way.password})
+    left = []
+    for minutes in (9, 10, 29, 30, 59, 60, 179, 180):
+        at(NOW + timedelta(minutes=minutes))
+        tidy(JobContext(settings, db))
+        with db.read_only() as session:
+            ids = session.scalars(select(SignInSession.user_id)).all()
+        left.append((minutes, half_way.id in ids, sorted(role for role, person in people.items() if person.id in ids)))
+    staff = [Role.COMPANY_STAFF, Role.FRANCHISE_STAFF]
+    assert left == [
+        (9, True, sorted(Role)),
+        (10, False, sorted(Role)),
+        (29, False, sorted(Role)),
+        (30, False, sorted([*staff, Role.FRANCHISE_MANAGER])),
+        (59, False, sorted([*staff, Role.FRANCHISE_MANAGER])),
+        (60, False, staff),
+        (179, False, staff),
+        (180, False, []),
+    ]

@@ -131,6 +131,16 @@ def test_a_wrong_password_and_an_unknown_address_leave_the_same_trace(
         assert "nobody" not in str([(entry.before, entry.after, entry.actor_name) for entry in entries])
 
 
+def test_an_unknown_address_costs_the_same_statements(client: DeskClient, make: Make) -> None:
+    person = make.user()
+    sign_in(client, person.email, "not this one at all")
+    known = client.statements
+    sign_in(client, "nobody@example.org", "not this one at all")
+    assert client.statements == known
+    sign_in(client, person.email)
+    assert client.statements != known  # the count tells a difference where there is one
+
+
 def test_an_account_that_is_switched_off_stays_out(client: DeskClient, make: Make, db: Database) -> None:
     person = make.user()
     sign_in(client, person.email)
