@@ -111,8 +111,9 @@ def browsers(world: FaultWorld, person: Person, number: int) -> list[Browser]:
             token = new_id().hex + new_id().hex
             db.execute(
                 "INSERT INTO sign_in_sessions (id, operator_id, user_id, token_hash, created_at, last_seen_at, ends_at,"
-                " device, address) VALUES (%s, %s, %s, %s, %s, %s, %s + interval '12 hours', 'faults', '127.0.0.1')",
-                [new_id(), person.operator_id, person.id, sha256(token.encode()).digest(), NOW, NOW, NOW],
+                " second_factor_at, device, address, method)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s + interval '12 hours', %s, 'faults', '127.0.0.1', 'passkey')",
+                [new_id(), person.operator_id, person.id, sha256(token.encode()).digest(), NOW, NOW, NOW, NOW],
             )
             raw = new_id().hex
             with app.test_request_context() as context:
