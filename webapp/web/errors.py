@@ -1,7 +1,8 @@
-"""Refusals and failures as pages, or as toasts for htmx. The one place where a domain error meets HTTP.
+"""Refusals and failures as pages, as toasts for htmx, or as problems for a script that speaks JSON.
 
-A toast answers with its true status and moves itself into the live region (``HX-Retarget``), so the page and what was
-typed in it stay as they are.
+The one place where a domain error meets HTTP. A toast answers with its true status and moves itself into the live
+region (``HX-Retarget``), so the page and what was typed in it stay as they are. A problem is RFC 9457's, with the
+error's code as ``code``.
 """
 
 from __future__ import annotations
@@ -75,10 +76,22 @@ def _titles() -> dict[int, tuple[str, str]]:
     }
 
 
-def _answer(status: int, sentence: str | None = None, *, reference: str | None = None) -> Response:
+def wants_json() -> bool:
+    """Whether one of our own scripts asked and reads JSON; browsers and htmx want a page."""
+    return request.accept_mimetypes.best == "application/json"
+
+
+def _answer(
+    status: int, sentence: str | None = None, *, reference: str | None = None, code: str | None = None
+) -> Response:
     titles = _titles()
     title, text = titles.get(status, titles[500] if status >= 500 else titles[400])
     words = sentence or text
+    if wants_json():
+        problem = {"title": title, "status": status, "detail": words, "code": code, "instance": reference}
+        response = make_response({key: value for key, value in problem.items() if value is not None}, status)
+        response.mimetype = "application/problem+json"
+        return response
     if is_htmx():
         response = make_response(
             render_template("errors/_toast.html", sentence=words, reference=reference),
@@ -102,7 +115,7 @@ def _answer(status: int, sentence: str | None = None, *, reference: str | None =
 
 def refused(error: DomainError) -> Response:
     """Answer a domain error: 403, 404, 409 or 422 with its sentence."""
-    return _answer(status_of(error), sentence_of(error))
+    return _answer(status_of(error), sentence_of(error), code=error.code)
 
 
 def csrf_failed(_error: CSRFError) -> Response:
