@@ -91,6 +91,7 @@ READ_ACROSS = {
     "users": "id, operator_id, email, name, role, locale, active, fs_uniquifier, password",
     "sign_in_sessions": "id, operator_id, user_id, token_hash, created_at, last_seen_at, ends_at, stage, method,"
     " second_factor_at, tries",
+    "passkeys": "id, operator_id, user_id, credential_id, public_key, sign_count",
     "assignments": "id, operator_id, status, expires_at",
     "enquiries": "id, operator_id, status, expires_at",
     "bookings": "id, operator_id, status, retried, created_at",
@@ -193,6 +194,15 @@ FUNCTIONS = {
     JOIN users u ON u.id = s.user_id
     JOIN operators o ON o.id = u.operator_id
     WHERE s.token_hash = with_hash AND u.fs_uniquifier = with_uniquifier""",
+    ),
+    "sign_in_passkey(with_credential bytea)": (
+        f"TABLE (passkey_id uuid, public_key bytea, sign_count bigint, {ACCOUNT})",
+        f"""
+    SELECT p.id, p.public_key, p.sign_count, {ACCOUNT_COLUMNS}
+    FROM passkeys p
+    JOIN users u ON u.id = p.user_id
+    JOIN operators o ON o.id = u.operator_id
+    WHERE p.credential_id = with_credential""",
     ),
     "operators_served()": ("SETOF uuid", "SELECT o.id FROM operators o ORDER BY o.id"),
     "operators_with_ended_holds(by_instant timestamptz)": (

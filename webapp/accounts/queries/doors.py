@@ -43,6 +43,16 @@ class PendingSignIn:
     account: Account
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPasskey:
+    """A passkey with its person, found by what its authenticator calls it."""
+
+    id: UUID
+    public_key: bytes
+    sign_count: int
+    account: Account
+
+
 # Functions of the database: nobody is signed in yet, so row-level security shows no operator's rows.
 _ACCOUNT = "user_id, operator_id, operator_name, email, name, role, locale, active, fs_uniquifier, password"
 _BY_EMAIL = text(f"SELECT {_ACCOUNT} FROM sign_in_account(:email)")  # noqa: S608 - a constant
@@ -50,6 +60,9 @@ _BY_TOKEN = text(
     "SELECT stage, session_id, created_at, last_seen_at, ends_at, method, second_factor_at, tries,"  # noqa: S608 - as above
     f" {_ACCOUNT} FROM sign_in_session(:hash, :uniquifier)"
 ).execution_options(uncounted=True)
+_BY_CREDENTIAL = text(
+    f"SELECT passkey_id, public_key, sign_count, {_ACCOUNT} FROM sign_in_passkey(:credential)"  # noqa: S608 - as above
+)
 
 
 def account_of(db: Session, email: str) -> Account | None:
@@ -87,6 +100,12 @@ def pending_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> Pendi
     if row is None or row.stage == SignInStage.OPEN:
         return None
     return PendingSignIn(row.session_id, SignInStage(row.stage), row.tries, row.ends_at, _account(row[8:]))
+
+
+def passkey_known_as(db: Session, credential_id: bytes) -> KnownPasskey | None:
+    """The passkey with a credential id, whoever's it is. Asked before anybody is signed in: a passkey says who."""
+    row = db.execute(_BY_CREDENTIAL, {"credential": credential_id}).one_or_none()
+    return KnownPasskey(row[0], row[1], row[2], _account(row[3:])) if row is not None else None
 
 
 def _account(row: Sequence[Any]) -> Account:
