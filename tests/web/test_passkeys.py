@@ -1,0 +1,458 @@
+"""Signing in with a passkey: alone, after the password and at step-up; and every answer that must be refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from redis import Redis
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from tests.authenticator import Authenticator, Key, b64
+from tests.make import Make, Person
+from tests.web.client import NOW, DeskClient
+from webapp.accounts import challenges, passkeys, queries
+from webapp.accounts.authenticators import NewPasskey
+from webapp.accounts.challenges import Question
+from webapp.accounts.models import Passkey, PasskeyChallenge, SignInSession, User
+from webapp.accounts.rules import ChallengePurpose
+from webapp.accounts.views.passkey_json import MAX_ANSWER
+from webapp.audit.models import AuditEntry
+from webapp.db.tenancy import acting_as
+from webapp.db.work import Database
+
+SIGN_IN = "/sign-in/passkey"
+Give = Callable[..., Key]
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits(redis_url: str) -> None:
+    """Every test may fail as often as it likes."""
+    Redis.from_url(redis_url).flushdb()
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    """What a person holds in their hand."""
+    return Authenticator()
+
+
+@pytest.fixture
+def give(db: Database, device: Authenticator) -> Give:
+    """Puts a registered passkey of a person on the device."""
+
+    def given(person: Person, *, on: Authenticator = device) -> Key:
+        key = Key("localhost", person.id.bytes)
+        on.keys.append(key)
+        with acting_as(person.actor), db.unit_of_work() as work:
+            account = queries.account(work.db, person.id)
+            new = NewPasskey(key.id, key.cose(), key.sign_count, ("internal",), backed_up=False)
+            passkeys.add(work, account, new, "Laptop", now=NOW)
+        return key
+
+    return given
+
+
+def post(client: DeskClient, path: str, **body: Any) -> TestResponse:
+    """Send JSON as ``static/passkeys.js`` does."""
+    headers = {"Accept": "application/json", "X-CSRFToken": client.csrf_token()}
+    return client.post(path, json=body, headers=headers)
+
+
+def asked(client: DeskClient, path: str = SIGN_IN) -> dict[str, Any]:
+    """The question the desk asks at ``path``."""
+    response = post(client, f"{path}/options")
+    assert response.status_code == 200, response.text
+    options: dict[str, Any] = response.get_json()["publicKey"]
+    return options
+
+
+def sign_in(client: DeskClient, device: Authenticator, **manner: Any) -> TestResponse:
+    """Ask, let the device answer in some manner, and send what it says."""
+    return post(client, SIGN_IN, credential=device.get(asked(client), **manner))
+
+
+def is_signed_in(client: DeskClient) -> bool:
+    """Whether the sign-in page sends the browser on instead of asking."""
+    return client.get("/sign-in").status_code == 303
+
+
+def refused(response: TestResponse, code: str | None = "passkey-refused", status: int = 422) -> bool:
+    """Whether the desk said no, with this code and with a sentence for the person."""
+    assert response.mimetype == "application/problem+json", response.text
+    said = response.get_json()
+    return (response.status_code, said.get("code")) == (status, code) and said["detail"].endswith((".", "again."))
+
+
+def told(db: Database, what: str) -> list[dict[str, Any] | None]:
+    """What the audit kept of one kind of event, oldest first."""
+    with db.read_only() as session:
+        return list(session.scalars(select(AuditEntry.after).where(AuditEntry.what == what).order_by(AuditEntry.id)))
+
+
+# A passkey alone
+
+
+def test_a_passkey_alone_signs_in(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+) -> None:
+    person = make.user()
+    give(person)
+    response = sign_in(client, device)
+    assert (response.status_code, response.get_json()) == (200, {"go": "/"})
+    assert is_signed_in(client)
+    with db.read_only() as session:
+        row = session.execute(select(SignInSession)).scalar_one()
+        kept = session.execute(select(Passkey)).scalar_one()
+    assert (row.user_id, row.method, row.second_factor_at) == (person.id, "passkey", NOW)
+    assert (kept.sign_count, kept.last_used_at) == (1, NOW)
+    assert told(db, "account.signed_in") == [{"method": "passkey"}]
+
+
+def test_the_question_asks_for_the_owner_and_names_nobody(client: DeskClient) -> None:
+    first, second = asked(client), asked(client)
+    assert first["userVerification"] == "required"
+    assert first["rpId"] == "localhost"
+    assert first["allowCredentials"] == []
+    assert first["challenge"] != second["challenge"]
+    assert len(first["challenge"]) == 43  # 256 bits in base 64
+
+
+def test_a_passkey_leads_to_the_page_asked_for_and_to_no_other_site(
+    client: DeskClient, make: Make, device: Authenticator, give: Give
+) -> None:
+    give(make.user())
+    answer = device.get(asked(client))
+    assert post(client, SIGN_IN, credential=answer, next="/bookings?page=2").get_json() == {"go": "/bookings?page=2"}
+    for evil in ("//evil.example/", "https://evil.example/", "/\\evil.example", ["/bookings"], None):
+        answer = device.get(asked(client))
+        assert post(client, SIGN_IN, credential=answer, next=evil).get_json() == {"go": "/"}
+
+
+def test_signing_in_with_a_passkey_begins_the_cookie_anew(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+) -> None:
+    give(make.user())
+    client.get("/sign-in")
+    with client.session_transaction() as cookie:
+        cookie["planted"] = "by an attacker before the sign-in"
+    sign_in(client, device)
+    with client.session_transaction() as cookie:
+        assert "planted" not in cookie
+        first = cookie["_user_id"]
+    sign_in(client, device)
+    with client.session_transaction() as cookie:
+        assert cookie["_user_id"] != first
+    with db.read_only() as session:
+        assert session.scalar(select(func.count()).select_from(SignInSession)) == 1
+
+
+def test_each_passkey_lets_its_own_person_in(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+) -> None:
+    give(make.user())
+    manager = make.manager()
+    theirs = give(manager)
+    assert post(client, SIGN_IN, credential=device.get(asked(client), key=theirs)).status_code == 200
+    with db.read_only() as session:
+        assert session.scalars(select(SignInSession.user_id)).all() == [manager.id]
+
+
+def test_an_authenticator_that_does_not_count_signs_in_again_and_again(
+    client: DeskClient, make: Make, give: Give
+) -> None:
+    silent = Authenticator(counts=False)
+    give(make.user(), on=silent)
+    assert [sign_in(client, silent).status_code for _ in range(3)] == [200, 200, 200]
+
+
+# Answers that are not right
+
+
+@pytest.mark.parametrize(
+    ("manner", "said"),
+    [
+        ({"origin": "https://evil.example"}, "Unexpected client data origin"),
+        ({"origin": "http://localhost:8001"}, "Unexpected client data origin"),
+        ({"origin": "https://localhost:8000"}, "Unexpected client data origin"),
+        ({"rp_id": "evil.example"}, "Unexpected RP ID hash"),
+        ({"user_verified": False}, "user was not verified"),
+        ({"user_present": False}, "not present"),
+        ({"cross_origin": True}, "another site's frame"),
+        ({"challenge": b"x" * 32}, "challenge was not expected"),
+        ({"type": "webauthn.create"}, "Unexpected client data type"),
+        ({"user_handle": UUID(int=7).bytes}, "user handle is not its person's"),
+        ({"user_handle": b""}, "user handle is not its person's"),
+        ({"tampered": True}, "Could not verify authentication signature"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_an_answer_with_one_thing_wrong_is_refused(
+    client: DeskClient,
+    make: Make,
+    db: Database,
+    device: Authenticator,
+    give: Give,
+    caplog: pytest.LogCaptureFixture,
+    manner: dict[str, Any],
+    said: str,
+) -> None:
+    give(make.user())
+    with caplog.at_level("INFO", logger="webapp.accounts.authenticators"):
+        assert refused(sign_in(client, device, **manner))
+    assert said in caplog.text, "refused for another reason"
+    assert not is_signed_in(client)
+    refusals = told(db, "account.passkey_refused")
+    assert [entry and entry["why"] for entry in refusals] == ["answer"]
+    assert sign_in(client, device).status_code == 200, "the device itself is as it should be"
+
+
+def test_a_signature_of_another_key_is_refused(
+    client: DeskClient, make: Make, device: Authenticator, give: Give
+) -> None:
+    key = give(make.user())
+    stranger = Key("localhost", key.user_handle, id=key.id)
+    assert refused(sign_in(client, device, key=stranger))
+    assert not is_signed_in(client)
+
+
+def test_a_passkey_the_desk_does_not_know_is_refused(client: DeskClient, make: Make, device: Authenticator) -> None:
+    device.keys.append(Key("localhost", make.user().id.bytes))
+    assert refused(sign_in(client, device), "passkey-unknown")
+    assert not is_signed_in(client)
+
+
+def test_an_answer_is_good_once(client: DeskClient, make: Make, device: Authenticator, give: Give) -> None:
+    give(make.user())
+    answer = device.get(asked(client))
+    with client.session_transaction() as cookie:
+        before = dict(cookie)
+    assert post(client, SIGN_IN, credential=answer).status_code == 200
+    client.sign_out()
+    with client.session_transaction() as cookie:  # a browser that kept its cookie from before
+        cookie.clear()
+        cookie.update(before)
+    assert refused(post(client, SIGN_IN, credential=answer), "passkey-too-late")
+    assert not is_signed_in(client)
+
+
+def test_a_wrong_answer_uses_its_question_up(client: DeskClient, make: Make, device: Authenticator, give: Give) -> None:
+    give(make.user())
+    options = asked(client)
+    assert refused(post(client, SIGN_IN, credential=device.get(options, tampered=True)))
+    assert refused(post(client, SIGN_IN, credential=device.get(options)), "passkey-too-late")
+
+
+def test_a_question_is_for_the_browser_it_was_asked_in(
+    new_client: Callable[[], DeskClient], make: Make, device: Authenticator, give: Give
+) -> None:
+    give(make.user())
+    mine, theirs = new_client(), new_client()
+    answer = device.get(asked(mine))
+    asked(theirs)
+    assert refused(post(theirs, SIGN_IN, credential=answer))
+    assert refused(post(new_client(), SIGN_IN, credential=answer), "passkey-too-late")
+    assert post(mine, SIGN_IN, credential=answer).status_code == 200
+
+
+def test_only_the_last_question_of_a_browser_counts(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+) -> None:
+    give(make.user())
+    early = asked(client)
+    asked(client)
+    with db.read_only() as session:
+        assert session.scalar(select(func.count()).select_from(PasskeyChallenge)) == 1
+    assert refused(post(client, SIGN_IN, credential=device.get(early)))
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(299, 200), (300, 422)])
+def test_a_question_waits_five_minutes(
+    client: DeskClient,
+    make: Make,
+    device: Authenticator,
+    give: Give,
+    at: Callable[[datetime], None],
+    seconds: int,
+    status: int,
+) -> None:
+    give(make.user())
+    answer = device.get(asked(client))
+    at(NOW + timedelta(seconds=seconds))
+    assert post(client, SIGN_IN, credential=answer).status_code == status
+
+
+@pytest.mark.parametrize("purpose", [purpose for purpose in ChallengePurpose if purpose != ChallengePurpose.SIGN_IN])
+def test_a_question_asked_for_something_else_signs_nobody_in(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give, purpose: ChallengePurpose
+) -> None:
+    give(make.user())
+    answer = device.get(asked(client))
+    with db.unit_of_work() as work:
+        row = work.db.execute(select(PasskeyChallenge)).scalar_one()
+        row.purpose = purpose
+    assert refused(post(client, SIGN_IN, credential=answer), "passkey-too-late")
+
+
+def test_a_counter_that_goes_back_is_refused_and_told(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+) -> None:
+    key = give(make.user())
+    for _ in range(3):
+        assert sign_in(client, device).status_code == 200
+    client.sign_out()
+    for behind in (1, 2, -1):  # one answer behind, then the same again, then a copy that does not count
+        key.sign_count = behind
+        assert refused(sign_in(client, device))
+    assert not is_signed_in(client)
+    assert [entry and entry["why"] for entry in told(db, "account.passkey_refused")] == ["counter"] * 3
+    with db.read_only() as session:
+        assert session.scalar(select(Passkey.sign_count)) == 3
+
+
+def test_a_counter_nobody_signed_raises_no_alarm(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+) -> None:
+    key = give(make.user())
+    sign_in(client, device)
+    key.sign_count = 0
+    assert refused(sign_in(client, device, tampered=True))
+    assert [entry and entry["why"] for entry in told(db, "account.passkey_refused")] == ["answer"]
+
+
+def test_the_passkey_of_an_account_that_is_switched_off_stays_out(
+    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+) -> None:
+    person = make.user()
+    give(person)
+    with db.unit_of_work() as work:
+        work.db.get_one(User, person.id).active = False
+    assert refused(sign_in(client, device))
+    assert [entry and entry["why"] for entry in told(db, "account.passkey_refused")] == ["switched_off"]
+
+
+def test_the_database_knows_no_token_of_a_question(client: DeskClient, db: Database) -> None:
+    asked(client)
+    with client.session_transaction() as cookie:
+        token = str(cookie["passkey"])
+    with db.read_only() as session:
+        kept = session.execute(select(PasskeyChallenge.token_hash)).scalar_one()
+    assert len(token) == 43
+    assert token.encode() not in kept
+    assert len(kept) == 32
+
+
+def test_questions_nobody_answered_are_tidied_away(
+    client: DeskClient, db: Database, at: Callable[[datetime], None]
+) -> None:
+    asked(client)
+    with db.unit_of_work() as work:
+        assert challenges.forget_overdue(work, now=NOW) == 0
+        assert challenges.forget_overdue(work, now=NOW + challenges.LASTS) == 1
+
+
+# What is no answer at all
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"null", 400),
+        (b'{"credential": {"id": "\xff"}}', 400),
+        (b"[" * 30_000, 400),
+        (b'{"credential":' + b"[" * 20_000, 400),
+        (b"1" * 10_000, 400),
+        (b"[]", 422),
+        (b"7", 422),
+        (b'"credential"', 422),
+        (b"{}", 422),
+        (b'{"credential": []}', 422),
+        (b'{"credential": {}}', 422),
+        (b'{"credential": {"rawId": 7}}', 422),
+        (b'{"credential": {"rawId": "\\ud800"}}', 422),
+        (b'{"credential": {"rawId": "AAAA"}}', 422),
+        (b'{"credential": {"rawId": "", "id": "", "type": "public-key", "response": []}}', 422),
+    ],
+    ids=range(17),
+)
+def test_rubbish_gets_a_sentence_and_never_a_fault(client: DeskClient, body: bytes, status: int) -> None:
+    asked(client)
+    headers = {"Accept": "application/json", "X-CSRFToken": client.csrf_token()}
+    response = client.open(
+        SIGN_IN, method="POST", data=body, content_type="application/json", headers=headers, csrf=False
+    )
+    assert response.status_code == status
+    assert response.get_json()["detail"].endswith(".")
+
+
+@pytest.mark.parametrize("part", ["clientDataJSON", "authenticatorData", "signature", "userHandle"])
+@pytest.mark.parametrize("wrong", [None, 7, "", "!", "AAAA", "ü", [], {"a": 1}, "A" * 4_000], ids=repr)
+def test_a_part_of_an_answer_that_is_no_such_thing_is_refused(
+    client: DeskClient, make: Make, device: Authenticator, give: Give, part: str, wrong: Any
+) -> None:
+    give(make.user())
+    answer = device.get(asked(client))
+    answer["response"][part] = wrong
+    assert refused(post(client, SIGN_IN, credential=answer))
+    assert not is_signed_in(client)
+
+
+@pytest.mark.parametrize("said", [[], 7, {}, {"type": []}, {"type": "webauthn.get", "challenge": 7, "origin": {}}])
+def test_client_data_that_says_something_else_is_refused(
+    client: DeskClient, make: Make, device: Authenticator, give: Give, said: Any
+) -> None:
+    give(make.user())
+    answer = device.get(asked(client))
+    answer["response"]["clientDataJSON"] = b64(json.dumps(said).encode())
+    assert refused(post(client, SIGN_IN, credential=answer))
+
+
+def test_an_answer_is_not_longer_than_answers_are(
+    client: DeskClient, make: Make, device: Authenticator, give: Give
+) -> None:
+    give(make.user())
+    answer = device.get(asked(client))
+    assert refused(post(client, SIGN_IN, credential=answer, name="x" * MAX_ANSWER), None, 413)
+    assert post(client, SIGN_IN, credential=answer, name="x" * 1000).status_code == 200
+
+
+# Around it
+
+
+@pytest.mark.parametrize("path", [SIGN_IN, f"{SIGN_IN}/options"])
+def test_a_question_and_an_answer_need_the_token_of_the_page(client: DeskClient, path: str) -> None:
+    headers = {"Accept": "application/json"}
+    assert client.post(path, json={}, headers=headers).status_code == 400
+    assert "Reload" in client.post(path, json={}, headers=headers).get_json()["detail"]
+
+
+@pytest.mark.parametrize("path", [SIGN_IN, f"{SIGN_IN}/options"])
+def test_no_other_site_may_ask_or_answer(client: DeskClient, path: str) -> None:
+    headers = {"X-CSRFToken": client.csrf_token(), "Sec-Fetch-Site": "cross-site"}
+    assert client.post(path, json={}, headers=headers).status_code == 403
+
+
+def test_answers_and_questions_are_counted_for_each_address(client: DeskClient) -> None:
+    statuses = [post(client, SIGN_IN, credential={}).status_code for _ in range(21)]
+    assert statuses == [422] * 20 + [429]
+    late = post(client, SIGN_IN, credential={})
+    assert 1 <= int(late.headers["Retry-After"]) <= 61
+    assert late.get_json()["detail"] == "Wait a minute and try again."
+    statuses = [post(client, f"{SIGN_IN}/options").status_code for _ in range(61)]
+    assert statuses == [200] * 60 + [429]
+
+
+def test_two_at_once_with_one_question_let_one_in(db: Database) -> None:
+    question = Question(ChallengePurpose.SIGN_IN, None)
+    with db.unit_of_work() as work:
+        challenge = challenges.issue(work, question, b"h" * 32, instead_of=None, now=NOW)
+    with db.unit_of_work() as work:
+        assert challenges.take(work, question, b"h" * 32, now=NOW) == challenge
+        assert challenges.take(work, question, b"h" * 32, now=NOW) is None
