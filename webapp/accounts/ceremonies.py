@@ -1,8 +1,12 @@
 """One passkey ceremony from question to answer, for the browser of the running request.
 
-A question is begun (``ask_for_new``, ``ask``), which puts a token into the browser's signed cookie, and finished by the
-next request's answer (``register``, ``recognise``). Each step is a short transaction of its own: an answer that fails
-has used its question up all the same.
+A question is asked (``ask_for_new``, ``ask``), which gives the browser a token, and finished by the answer in a later
+request (``register``, ``recognise``). Each step is a short transaction of its own: an answer that fails has used its
+question up all the same.
+
+The token is in a cookie of its own. The sign-in page asks its question by itself, so that passkeys stand among the
+suggestions of the e-mail field; if the answer to that rewrote the session's cookie, it could undo a sign-in that was
+completed meanwhile, in this window or another.
 """
 
 from __future__ import annotations
@@ -12,10 +16,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from flask import current_app, session
+from flask import Response, after_this_request, current_app, request
 
 from webapp.accounts import authenticators, challenges, passkeys
-from webapp.accounts.challenges import Question
+from webapp.accounts.challenges import LASTS, Question
 from webapp.accounts.queries import Account
 from webapp.accounts.queries.doors import KnownPasskey, passkey_known_as
 from webapp.accounts.queries.passkeys import Credential, credentials_of
@@ -28,8 +32,8 @@ from webapp.core.errors import Conflict, Invalid
 from webapp.db.tenancy import acting_as
 from webapp.db.work import read_only, unit_of_work
 
-_KEY: Final = "passkey"
-"""Where the cookie keeps the token of the question asked last."""
+_COOKIE: Final = "passkey"
+"""What the cookie of the question asked last is called, after the session's name."""
 
 
 def party_in_use() -> RelyingParty:
@@ -111,24 +115,48 @@ def recognise(purpose: ChallengePurpose, answer: Mapping[str, Any], account: Acc
 
 def _ask(question: Question) -> bytes:
     """A new challenge for this browser, in place of the one before."""
-    before, token = session.get(_KEY), secrets.token_urlsafe(32)
-    instead_of = hash_of(str(before)) if before else None
+    token = secrets.token_urlsafe(32)
     with unit_of_work() as work:
-        challenge = challenges.issue(work, question, hash_of(token), instead_of=instead_of, now=clock.now())
-    session[_KEY] = token
+        challenge = challenges.issue(work, question, hash_of(token), instead_of=_token_hash(), now=clock.now())
+    _keep(token)
     return challenge
 
 
 def _taken(question: Question) -> bytes:
     """The challenge this browser was given for the question. Raises ``Invalid`` when there is none any more."""
-    token = session.pop(_KEY, None)
-    challenge = None
-    if token:
+    challenge, token_hash = None, _token_hash()
+    if token_hash is not None:
+        _keep("")
         with unit_of_work() as work:
-            challenge = challenges.take(work, question, hash_of(str(token)), now=clock.now())
+            challenge = challenges.take(work, question, token_hash, now=clock.now())
     if challenge is None:
         raise Invalid("passkey-too-late", "That took too long, or was begun in another window. Try again.")
     return challenge
+
+
+def _token_hash() -> bytes | None:
+    token = request.cookies.get(_cookie())
+    return hash_of(token) if token else None
+
+
+def _cookie() -> str:
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-{_COOKIE}"
+
+
+def _keep(token: str) -> None:
+    """Let the browser hold a token for as long as its question waits; with none, forget the one before."""
+
+    @after_this_request
+    def write(response: Response) -> Response:
+        response.set_cookie(
+            _cookie(),
+            token,
+            max_age=int(LASTS.total_seconds()) if token else 0,
+            secure=current_app.config["SESSION_COOKIE_SECURE"],
+            httponly=True,
+            samesite="Strict",
+        )
+        return response
 
 
 def _refusal(known: KnownPasskey, why: str) -> Invalid:

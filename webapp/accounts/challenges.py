@@ -1,6 +1,6 @@
 """What an authenticator is asked to sign: 256 random bits, good once, for one purpose, one person and one browser.
 
-The browser holds a token in its signed cookie, the row only the token's SHA-256 (W3C Web Authentication, Level 2,
+The browser holds a token in a cookie, the row only the token's SHA-256 (W3C Web Authentication, Level 2,
 section 13.4.3: challenges are made and remembered by the server).
 """
 
