@@ -163,7 +163,8 @@
     const kind = root.dataset.passkey;
     let elsewhere = "";
     try {
-      const asked = await post(root, root.dataset.options, {});
+      const password = root.querySelector("[data-passkey-password]");
+      const asked = await post(root, root.dataset.options, password ? { password: password.value } : {});
       if (asked.go) {
         window.location.assign(asked.go);
         return;
@@ -186,9 +187,8 @@
     if (!able) return;
     const button = root.querySelector("[data-passkey-press]");
     button.addEventListener("click", () => press(root, button));
-    const name = root.querySelector("[data-passkey-name]");
-    if (name) {
-      name.addEventListener("keydown", (event) => {
+    for (const field of root.querySelectorAll("[data-passkey-name], [data-passkey-password]")) {
+      field.addEventListener("keydown", (event) => {
         if (event.key !== "Enter") return;
         event.preventDefault();
         press(root, button);

@@ -19,6 +19,12 @@ PUBLIC = frozenset(
         "accounts.sign_in",
         "accounts.second_factor",
         "accounts.set_up",
+        "accounts.passkey_question",
+        "accounts.passkey_answer",
+        "accounts.second_passkey_question",
+        "accounts.second_passkey_answer",
+        "accounts.enrol_passkey_question",
+        "accounts.enrol_passkey_answer",
         "certificates.verify",
         "certificates.verified",
         "ops.healthz",
@@ -38,6 +44,13 @@ SIGNED_IN = frozenset(
         "accounts.remove_totp",
         "accounts.recovery_codes",
         "accounts.password",
+        "accounts.first_codes",
+        "accounts.passkey",
+        "accounts.remove_passkey",
+        "accounts.new_passkey_question",
+        "accounts.new_passkey_answer",
+        "accounts.confirm_passkey_question",
+        "accounts.confirm_passkey_answer",
     }
 )
 """Open to every role alike."""

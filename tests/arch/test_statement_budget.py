@@ -21,11 +21,13 @@ from redis import Redis
 from sqlalchemy import make_url, text
 from werkzeug.routing import Rule
 
+from tests.authenticator import Authenticator
 from tests.jobs.builders import PlainRenderer
 from tests.make import Person
 from tests.services import Servers
 from tests.web.client import NOW, DeskClient, WatchedDatabase
 from tests.web.linter import lint_page
+from tests.web.passkeys import give
 from webapp import embedded
 from webapp.accounts.queries import account_of
 from webapp.assignments.limits import Limits
@@ -48,6 +50,7 @@ NEEDS_SERVERS = {"ops.readyz"}
 """Answers 503 where no worker and no sweeper runs."""
 
 OF_SOME_STATES = {
+    "accounts.passkey",
     "certificates.pdf",
     "desk.cancel_session_page",
     "desk.edit",
@@ -58,7 +61,8 @@ OF_SOME_STATES = {
     "desk.substitute",
 }
 """A booking that does not wait any more cannot be edited or proposed for, one without a trainer has none to replace and
-nothing to pause; a session that is taught is neither moved nor cancelled; a file that is not there is not found."""
+nothing to pause; a session that is taught is neither moved nor cancelled; a file that is not there is not found; nor is
+anybody's passkey but one's own."""
 
 OWNED = """
     SELECT {columns}, own FROM (
@@ -101,6 +105,7 @@ FILL: dict[frozenset[str], str] = {
         size="(SELECT count(*) FROM trainer_zones z WHERE z.zone_id = t.id)",
     ),
     frozenset({"operator_id"}): "SELECT id AS operator_id, id = CAST(:own AS uuid) AS own FROM operators",
+    frozenset({"passkey_id"}): "SELECT id AS passkey_id, true AS own FROM passkeys",
     frozenset({"course_id"}): "SELECT id AS course_id, true AS own FROM courses",
     frozenset({"number"}): "SELECT number, true AS own FROM certificates ORDER BY id LIMIT 3",
     frozenset({"number", "token"}): "SELECT number, token, true AS own FROM certificates ORDER BY id LIMIT 3",
@@ -208,6 +213,7 @@ def _with_people(database: Database) -> Demo:
         found = [account_of(db, email) for email in ("admin@zonedesk.example", *emails)]
     people = tuple(Person(a.id, a.email, a.name, a.role, a.operator_id) for a in found if a is not None)
     assert len(people) == 3
+    give(database, people[0], Authenticator())
     return Demo(database, largest.id, people)
 
 

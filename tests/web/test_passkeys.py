@@ -11,23 +11,17 @@ from uuid import UUID
 import pytest
 from redis import Redis
 from sqlalchemy import func, select
-from werkzeug.test import TestResponse
 
 from tests.authenticator import Authenticator, Key, b64
-from tests.make import Make, Person
+from tests.make import Make
 from tests.web.client import NOW, DeskClient
-from webapp.accounts import challenges, passkeys, queries
-from webapp.accounts.authenticators import NewPasskey
+from tests.web.passkeys import SIGN_IN, asked, give, is_signed_in, post, refused, sign_in, told
+from webapp.accounts import challenges
 from webapp.accounts.challenges import Question
 from webapp.accounts.models import Passkey, PasskeyChallenge, SignInSession, User
 from webapp.accounts.rules import ChallengePurpose
 from webapp.accounts.views.passkey_json import MAX_ANSWER
-from webapp.audit.models import AuditEntry
-from webapp.db.tenancy import acting_as
 from webapp.db.work import Database
-
-SIGN_IN = "/sign-in/passkey"
-Give = Callable[..., Key]
 
 
 @pytest.fixture(autouse=True)
@@ -42,41 +36,6 @@ def device() -> Authenticator:
     return Authenticator()
 
 
-@pytest.fixture
-def give(db: Database, device: Authenticator) -> Give:
-    """Puts a registered passkey of a person on the device."""
-
-    def given(person: Person, *, on: Authenticator = device) -> Key:
-        key = Key("localhost", person.id.bytes)
-        on.keys.append(key)
-        with acting_as(person.actor), db.unit_of_work() as work:
-            account = queries.account(work.db, person.id)
-            new = NewPasskey(key.id, key.cose(), key.sign_count, ("internal",), backed_up=False)
-            passkeys.add(work, account, new, "Laptop", now=NOW)
-        return key
-
-    return given
-
-
-def post(client: DeskClient, path: str, **body: Any) -> TestResponse:
-    """Send JSON as ``static/passkeys.js`` does."""
-    headers = {"Accept": "application/json", "X-CSRFToken": client.csrf_token()}
-    return client.post(path, json=body, headers=headers)
-
-
-def asked(client: DeskClient, path: str = SIGN_IN) -> dict[str, Any]:
-    """The question the desk asks at ``path``."""
-    response = post(client, f"{path}/options")
-    assert response.status_code == 200, response.text
-    options: dict[str, Any] = response.get_json()["publicKey"]
-    return options
-
-
-def sign_in(client: DeskClient, device: Authenticator, **manner: Any) -> TestResponse:
-    """Ask, let the device answer in some manner, and send what it says."""
-    return post(client, SIGN_IN, credential=device.get(asked(client), **manner))
-
-
 def token_of(client: DeskClient) -> str:
     """The token of the question this browser was asked last."""
     cookie = client.get_cookie("zonedesk-passkey")
@@ -85,32 +44,12 @@ def token_of(client: DeskClient) -> str:
     return value
 
 
-def is_signed_in(client: DeskClient) -> bool:
-    """Whether the sign-in page sends the browser on instead of asking."""
-    return client.get("/sign-in").status_code == 303
-
-
-def refused(response: TestResponse, code: str | None = "passkey-refused", status: int = 422) -> bool:
-    """Whether the desk said no, with this code and with a sentence for the person."""
-    assert response.mimetype == "application/problem+json", response.text
-    said = response.get_json()
-    return (response.status_code, said.get("code")) == (status, code) and said["detail"].endswith((".", "again."))
-
-
-def told(db: Database, what: str) -> list[dict[str, Any] | None]:
-    """What the audit kept of one kind of event, oldest first."""
-    with db.read_only() as session:
-        return list(session.scalars(select(AuditEntry.after).where(AuditEntry.what == what).order_by(AuditEntry.id)))
-
-
 # A passkey alone
 
 
-def test_a_passkey_alone_signs_in(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
-) -> None:
+def test_a_passkey_alone_signs_in(client: DeskClient, make: Make, db: Database, device: Authenticator) -> None:
     person = make.user()
-    give(person)
+    give(db, person, device)
     response = sign_in(client, device)
     assert (response.status_code, response.get_json()) == (200, {"go": "/"})
     assert is_signed_in(client)
@@ -132,9 +71,9 @@ def test_the_question_asks_for_the_owner_and_names_nobody(client: DeskClient) ->
 
 
 def test_a_passkey_leads_to_the_page_asked_for_and_to_no_other_site(
-    client: DeskClient, make: Make, device: Authenticator, give: Give
+    client: DeskClient, make: Make, device: Authenticator, db: Database
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     answer = device.get(asked(client))
     assert post(client, SIGN_IN, credential=answer, next="/bookings?page=2").get_json() == {"go": "/bookings?page=2"}
     for evil in ("//evil.example/", "https://evil.example/", "/\\evil.example", ["/bookings"], None):
@@ -143,9 +82,9 @@ def test_a_passkey_leads_to_the_page_asked_for_and_to_no_other_site(
 
 
 def test_signing_in_with_a_passkey_begins_the_cookie_anew(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+    client: DeskClient, make: Make, db: Database, device: Authenticator
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     client.get("/sign-in")
     with client.session_transaction() as cookie:
         cookie["planted"] = "by an attacker before the sign-in"
@@ -161,21 +100,21 @@ def test_signing_in_with_a_passkey_begins_the_cookie_anew(
 
 
 def test_each_passkey_lets_its_own_person_in(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+    client: DeskClient, make: Make, db: Database, device: Authenticator
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     manager = make.manager()
-    theirs = give(manager)
+    theirs = give(db, manager, device)
     assert post(client, SIGN_IN, credential=device.get(asked(client), key=theirs)).status_code == 200
     with db.read_only() as session:
         assert session.scalars(select(SignInSession.user_id)).all() == [manager.id]
 
 
 def test_an_authenticator_that_does_not_count_signs_in_again_and_again(
-    client: DeskClient, make: Make, give: Give
+    client: DeskClient, make: Make, db: Database
 ) -> None:
     silent = Authenticator(counts=False)
-    give(make.user(), on=silent)
+    give(db, make.user(), silent)
     assert [sign_in(client, silent).status_code for _ in range(3)] == [200, 200, 200]
 
 
@@ -205,12 +144,11 @@ def test_an_answer_with_one_thing_wrong_is_refused(
     make: Make,
     db: Database,
     device: Authenticator,
-    give: Give,
     caplog: pytest.LogCaptureFixture,
     manner: dict[str, Any],
     said: str,
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     with caplog.at_level("INFO", logger="webapp.accounts.authenticators"):
         assert refused(sign_in(client, device, **manner))
     assert said in caplog.text, "refused for another reason"
@@ -221,9 +159,9 @@ def test_an_answer_with_one_thing_wrong_is_refused(
 
 
 def test_a_signature_of_another_key_is_refused(
-    client: DeskClient, make: Make, device: Authenticator, give: Give
+    client: DeskClient, make: Make, device: Authenticator, db: Database
 ) -> None:
-    key = give(make.user())
+    key = give(db, make.user(), device)
     stranger = Key("localhost", key.user_handle, id=key.id)
     assert refused(sign_in(client, device, key=stranger))
     assert not is_signed_in(client)
@@ -235,8 +173,8 @@ def test_a_passkey_the_desk_does_not_know_is_refused(client: DeskClient, make: M
     assert not is_signed_in(client)
 
 
-def test_an_answer_is_good_once(client: DeskClient, make: Make, device: Authenticator, give: Give) -> None:
-    give(make.user())
+def test_an_answer_is_good_once(client: DeskClient, make: Make, device: Authenticator, db: Database) -> None:
+    give(db, make.user(), device)
     answer = device.get(asked(client))
     token = token_of(client)
     assert post(client, SIGN_IN, credential=answer).status_code == 200
@@ -246,17 +184,19 @@ def test_an_answer_is_good_once(client: DeskClient, make: Make, device: Authenti
     assert not is_signed_in(client)
 
 
-def test_a_wrong_answer_uses_its_question_up(client: DeskClient, make: Make, device: Authenticator, give: Give) -> None:
-    give(make.user())
+def test_a_wrong_answer_uses_its_question_up(
+    client: DeskClient, make: Make, device: Authenticator, db: Database
+) -> None:
+    give(db, make.user(), device)
     options = asked(client)
     assert refused(post(client, SIGN_IN, credential=device.get(options, tampered=True)))
     assert refused(post(client, SIGN_IN, credential=device.get(options)), "passkey-too-late")
 
 
 def test_a_question_is_for_the_browser_it_was_asked_in(
-    new_client: Callable[[], DeskClient], make: Make, device: Authenticator, give: Give
+    new_client: Callable[[], DeskClient], make: Make, device: Authenticator, db: Database
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     mine, theirs = new_client(), new_client()
     answer = device.get(asked(mine))
     asked(theirs)
@@ -266,9 +206,9 @@ def test_a_question_is_for_the_browser_it_was_asked_in(
 
 
 def test_only_the_last_question_of_a_browser_counts(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+    client: DeskClient, make: Make, db: Database, device: Authenticator
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     early = asked(client)
     asked(client)
     with db.read_only() as session:
@@ -281,12 +221,12 @@ def test_a_question_waits_five_minutes(
     client: DeskClient,
     make: Make,
     device: Authenticator,
-    give: Give,
+    db: Database,
     at: Callable[[datetime], None],
     seconds: int,
     status: int,
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     answer = device.get(asked(client))
     at(NOW + timedelta(seconds=seconds))
     assert post(client, SIGN_IN, credential=answer).status_code == status
@@ -294,9 +234,9 @@ def test_a_question_waits_five_minutes(
 
 @pytest.mark.parametrize("purpose", [purpose for purpose in ChallengePurpose if purpose != ChallengePurpose.SIGN_IN])
 def test_a_question_asked_for_something_else_signs_nobody_in(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give, purpose: ChallengePurpose
+    client: DeskClient, make: Make, db: Database, device: Authenticator, purpose: ChallengePurpose
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     answer = device.get(asked(client))
     with db.unit_of_work() as work:
         row = work.db.execute(select(PasskeyChallenge)).scalar_one()
@@ -305,9 +245,9 @@ def test_a_question_asked_for_something_else_signs_nobody_in(
 
 
 def test_a_counter_that_goes_back_is_refused_and_told(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+    client: DeskClient, make: Make, db: Database, device: Authenticator
 ) -> None:
-    key = give(make.user())
+    key = give(db, make.user(), device)
     for _ in range(3):
         assert sign_in(client, device).status_code == 200
     client.sign_out()
@@ -321,9 +261,9 @@ def test_a_counter_that_goes_back_is_refused_and_told(
 
 
 def test_a_counter_nobody_signed_raises_no_alarm(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+    client: DeskClient, make: Make, db: Database, device: Authenticator
 ) -> None:
-    key = give(make.user())
+    key = give(db, make.user(), device)
     sign_in(client, device)
     key.sign_count = 0
     assert refused(sign_in(client, device, tampered=True))
@@ -331,10 +271,10 @@ def test_a_counter_nobody_signed_raises_no_alarm(
 
 
 def test_the_passkey_of_an_account_that_is_switched_off_stays_out(
-    client: DeskClient, make: Make, db: Database, device: Authenticator, give: Give
+    client: DeskClient, make: Make, db: Database, device: Authenticator
 ) -> None:
     person = make.user()
-    give(person)
+    give(db, person, device)
     with db.unit_of_work() as work:
         work.db.get_one(User, person.id).active = False
     assert refused(sign_in(client, device))
@@ -407,9 +347,9 @@ def test_rubbish_gets_a_sentence_and_never_a_fault(client: DeskClient, body: byt
 @pytest.mark.parametrize("part", ["clientDataJSON", "authenticatorData", "signature", "userHandle"])
 @pytest.mark.parametrize("wrong", [None, 7, "", "!", "AAAA", "ü", [], {"a": 1}, "A" * 4_000], ids=repr)
 def test_a_part_of_an_answer_that_is_no_such_thing_is_refused(
-    client: DeskClient, make: Make, device: Authenticator, give: Give, part: str, wrong: Any
+    client: DeskClient, make: Make, device: Authenticator, db: Database, part: str, wrong: Any
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     answer = device.get(asked(client))
     answer["response"][part] = wrong
     assert refused(post(client, SIGN_IN, credential=answer))
@@ -418,18 +358,18 @@ def test_a_part_of_an_answer_that_is_no_such_thing_is_refused(
 
 @pytest.mark.parametrize("said", [[], 7, {}, {"type": []}, {"type": "webauthn.get", "challenge": 7, "origin": {}}])
 def test_client_data_that_says_something_else_is_refused(
-    client: DeskClient, make: Make, device: Authenticator, give: Give, said: Any
+    client: DeskClient, make: Make, device: Authenticator, db: Database, said: Any
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     answer = device.get(asked(client))
     answer["response"]["clientDataJSON"] = b64(json.dumps(said).encode())
     assert refused(post(client, SIGN_IN, credential=answer))
 
 
 def test_an_answer_is_not_longer_than_answers_are(
-    client: DeskClient, make: Make, device: Authenticator, give: Give
+    client: DeskClient, make: Make, device: Authenticator, db: Database
 ) -> None:
-    give(make.user())
+    give(db, make.user(), device)
     answer = device.get(asked(client))
     assert refused(post(client, SIGN_IN, credential=answer, name="x" * MAX_ANSWER), None, 413)
     assert post(client, SIGN_IN, credential=answer, name="x" * 1000).status_code == 200

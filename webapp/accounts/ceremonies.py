@@ -25,7 +25,7 @@ from webapp.accounts.queries.doors import KnownPasskey, passkey_known_as
 from webapp.accounts.queries.passkeys import Credential, credentials_of
 from webapp.accounts.relying_party import RelyingParty, relying_party
 from webapp.accounts.rules import ChallengePurpose
-from webapp.accounts.signin import hash_of
+from webapp.accounts.sessions import hash_of, settings_in_use
 from webapp.core import clock
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict, Invalid
@@ -38,7 +38,7 @@ _COOKIE: Final = "passkey"
 
 def party_in_use() -> RelyingParty:
     """The desk as authenticators know it. Raises ``Conflict`` where browsers make no passkeys."""
-    party = relying_party(current_app.extensions["settings"])
+    party = relying_party(settings_in_use())
     if party is None:
         raise Conflict(
             "passkeys-nowhere", "Passkeys need this desk to have a name of its own and https. Ask whoever runs it."
@@ -56,17 +56,17 @@ def ask_for_new(account: Account) -> dict[str, Any]:
     return authenticators.registration_options(account, party, challenge, known)
 
 
-def register(account: Account, answer: Mapping[str, Any], name: str) -> UUID:
+def register(account: Account, answer: Mapping[str, Any], name: str, *, first: bool) -> UUID:
     """Give somebody the passkey of an answer; returns its id.
 
-    Raises ``Invalid`` for an answer that proves nothing and for ``name``, ``Conflict`` for a passkey that is taken or
-    one too many.
+    Raises ``Invalid`` for an answer that proves nothing and for ``name``, ``Conflict`` for a passkey that is taken, one
+    too many, or not the ``first`` second factor of somebody who gave their password alone.
     """
     party = party_in_use()
     challenge = _taken(Question(ChallengePurpose.REGISTER, account.id))
     found = authenticators.proven_new(party, challenge, answer)
     with acting_as(account.actor), unit_of_work() as work:
-        return passkeys.add(work, account, found, name, now=clock.now())
+        return passkeys.add(work, account, found, name, first=first, now=clock.now())
 
 
 def ask(purpose: ChallengePurpose, account: Account | None = None) -> dict[str, Any]:

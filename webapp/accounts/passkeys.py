@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
+from webapp.accounts import second_factors
 from webapp.accounts.authenticators import NewPasskey, Recognised
-from webapp.accounts.models import Passkey, RecoveryCode, User
+from webapp.accounts.models import Passkey, RecoveryCode
 from webapp.accounts.queries import Account, second_factors_of
 from webapp.accounts.queries.doors import KnownPasskey
 from webapp.audit import service as audit
@@ -26,15 +27,18 @@ MAX_PASSKEYS: Final = 10
 MAX_NAME: Final = 80
 
 
-def add(work: Work, account: Account, found: NewPasskey, name: str, *, now: datetime) -> UUID:
+def add(work: Work, account: Account, found: NewPasskey, name: str, *, first: bool, now: datetime) -> UUID:
     """Give somebody a passkey; without a name it gets a number. Returns its id.
 
-    Raises ``Conflict`` when it is registered already, to whomever, or when the person has ``MAX_PASSKEYS``, and
-    ``Invalid`` for ``name``.
+    ``first`` says that nothing but the password spoke for the person: then it may only be their first second factor.
+    Raises ``Conflict`` when it is not, when the passkey is registered already, to whomever, or when the person has
+    ``MAX_PASSKEYS``; and ``Invalid`` for ``name``.
     """
-    _lock(work, account)
-    count = work.db.scalar(select(func.count()).where(_own(account))) or 0
-    refuse_more_than_enough(count)
+    second_factors.lock(work.db, account.id)
+    factors = second_factors_of(work.db, account.id)
+    if first:
+        second_factors.refuse_another(factors)
+    refuse_more_than_enough(factors.passkeys)
     passkey = Passkey(
         id=new_id(),
         operator_id=account.operator_id,
@@ -44,7 +48,7 @@ def add(work: Work, account: Account, found: NewPasskey, name: str, *, now: date
         sign_count=found.sign_count,
         transports=list(found.transports),
         backed_up=found.backed_up,
-        name=clean_passkey_name(name) if name.strip() else f"Passkey {count + 1}",
+        name=clean_passkey_name(name) if name.strip() else f"Passkey {factors.passkeys + 1}",
         created_at=now,
         last_used_at=None,
     )
@@ -55,7 +59,8 @@ def add(work: Work, account: Account, found: NewPasskey, name: str, *, now: date
         if violates(error, ["uq_passkeys_credential_id"]):
             raise Conflict("passkey-taken", "This passkey is registered already.") from error
         raise
-    _record(work, "account.passkey_added", account, by=account.actor, now=now, passkey_id=passkey.id)
+    after = {"passkey_id": passkey.id}
+    second_factors.told(work, account, "account.passkey_added", by=account.actor, now=now, after=after)
     return passkey.id
 
 
@@ -89,26 +94,24 @@ def rename(work: Work, account: Account, passkey_id: UUID, name: str, *, now: da
     _record(work, "account.passkey_renamed", account, by=account.actor, now=now, passkey_id=passkey_id)
 
 
-def remove(work: Work, account: Account, passkey_id: UUID, *, must_keep_one: bool, now: datetime) -> None:
+def remove(work: Work, account: Account, passkey_id: UUID, *, needed: bool, now: datetime) -> None:
     """Take a passkey away; what is left of the recovery codes goes with the last second factor.
 
-    ``must_keep_one`` is whether the person's role needs a second factor. Raises ``Conflict`` when it does and this is
-    the last, ``NotFound`` for another's passkey and for none.
+    ``needed`` is whether the person's role needs a second factor. Raises ``Conflict`` when it does and this is the
+    last, ``NotFound`` for another's passkey and for none.
     """
-    _lock(work, account)
+    second_factors.lock(work.db, account.id)
     passkey = work.db.scalar(select(Passkey).where(Passkey.id == passkey_id, _own(account)))
     if passkey is None:
         raise NotFound()
-    last = second_factors_of(work.db, account.id).count == 1
-    if last and must_keep_one:
-        raise Conflict(
-            "passkey-last",
-            "Your role needs a second factor and this is your last. Add another passkey or an authenticator app first.",
-        )
+    factors = second_factors_of(work.db, account.id)
+    second_factors.refuse_removing_last(factors, needed=needed)
     work.db.delete(passkey)
-    if last:
+    if factors.count == 1:
+        # Recovery codes stand in for a second factor; without one there is nothing to stand in for.
         work.db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == account.id))
-    _record(work, "account.passkey_removed", account, by=account.actor, now=now, passkey_id=passkey_id)
+    after = {"passkey_id": passkey_id}
+    second_factors.told(work, account, "account.passkey_removed", by=account.actor, now=now, after=after)
 
 
 def clean_passkey_name(name: str) -> str:
@@ -129,13 +132,6 @@ def refuse_more_than_enough(count: int) -> None:
 
 def _own(account: Account) -> Any:
     return and_(Passkey.user_id == account.id, Passkey.operator_id == account.operator_id)
-
-
-def _lock(work: Work, account: Account) -> None:
-    """Whoever adds or removes second factors of one person does so one after the other."""
-    mine = select(User.id).where(User.id == account.id, User.operator_id == account.operator_id)
-    if work.db.scalar(mine.with_for_update(key_share=True)) is None:
-        raise NotFound()
 
 
 def _record(work: Work, what: str, account: Account, *, by: Actor, now: datetime, **after: Any) -> None:

@@ -5,6 +5,7 @@ Whoever calls has made sure that the person may: a right password for the first 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -169,9 +170,11 @@ def lock(db: Session, user_id: UUID) -> None:
         raise NotFound()
 
 
-def told(work: Work, account: Account, what: str, *, by: Actor, now: datetime) -> None:
+def told(
+    work: Work, account: Account, what: str, *, by: Actor, now: datetime, after: Mapping[str, object] | None = None
+) -> None:
     """Audit a change of second factors and promise the person a letter about it."""
-    _record(work, account, what, by=by, now=now)
+    _record(work, account, what, by=by, now=now, after=after)
     _promise(work, account, now=now)
 
 
@@ -187,5 +190,7 @@ def _promise(work: Work, account: Account, *, now: datetime) -> None:
     )
 
 
-def _record(work: Work, account: Account, what: str, *, by: Actor, now: datetime) -> None:
-    audit.record(work, what, "user", account.id, operator_id=account.operator_id, by=by, at=now)
+def _record(
+    work: Work, account: Account, what: str, *, by: Actor, now: datetime, after: Mapping[str, object] | None = None
+) -> None:
+    audit.record(work, what, "user", account.id, operator_id=account.operator_id, by=by, after=after, at=now)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Passkey
 from webapp.accounts.queries.people import Account
+from webapp.core.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,26 @@ class Credential:
     transports: tuple[str, ...]
 
 
+_ROW = (Passkey.id, Passkey.name, Passkey.created_at, Passkey.last_used_at, Passkey.backed_up)
+
+
 def passkeys_of(db: Session, account: Account) -> tuple[PasskeyRow, ...]:
     """Somebody's passkeys, the oldest first."""
     found = (
-        select(Passkey.id, Passkey.name, Passkey.created_at, Passkey.last_used_at, Passkey.backed_up)
+        select(*_ROW)
         .where(Passkey.user_id == account.id, Passkey.operator_id == account.operator_id)
         .order_by(Passkey.created_at, Passkey.id)
     )
     return tuple(PasskeyRow(*row) for row in db.execute(found))
+
+
+def passkey_of(db: Session, account: Account, passkey_id: UUID) -> PasskeyRow:
+    """One of somebody's passkeys. Raises ``NotFound`` for another's and for none."""
+    mine = (Passkey.user_id == account.id, Passkey.operator_id == account.operator_id)
+    row = db.execute(select(*_ROW).where(Passkey.id == passkey_id, *mine)).one_or_none()
+    if row is None:
+        raise NotFound()
+    return PasskeyRow(*row)
 
 
 def credentials_of(db: Session, account: Account) -> tuple[Credential, ...]:

@@ -9,6 +9,7 @@ from flask import flash, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.accounts import queries, second_step, sign_ins, signin
+from webapp.accounts.queries.passkeys import passkeys_of
 from webapp.accounts.queries.sign_ins import open_sign_ins
 from webapp.accounts.rules import idle_limit
 from webapp.accounts.sessions import SignedIn, settings_in_use
@@ -38,8 +39,9 @@ def me() -> ResponseReturnValue:
     with read_only() as db:
         rows = open_sign_ins(db, user.id, seen_after=seen_after, now=now)
         factors = queries.second_factors_of(db, user.id)
+        passkeys = passkeys_of(db, user.account) if factors.passkeys else ()
     shown = tuple(own_sign_in(row, here=user.session_id) for row in rows)
-    page = MePage(user.account, shown, factors, second_step.needed(user.account))
+    page = MePage(user.account, shown, factors, second_step.needed(user.account), passkeys)
     return render_template("accounts/me.html", page=page)
 
 

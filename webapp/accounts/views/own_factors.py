@@ -79,7 +79,7 @@ def recovery_codes() -> ResponseReturnValue:
     except Conflict as error:
         flash(sentence_of(error), "error")
         return redirect_after(url_for(".me"))
-    return show_codes(codes, email=user.account.email, goal=url_for(".me"))
+    return show_codes(codes, email=user.account.email, goal=safe_next(request.form.get("next")) or url_for(".me"))
 
 
 @bp.route("/account/password", methods=["GET", "POST"])

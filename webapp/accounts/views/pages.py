@@ -10,7 +10,9 @@ from flask import make_response, render_template
 from flask.typing import ResponseReturnValue
 
 from webapp.accounts.device import browser_and_system
+from webapp.accounts.passkeys import MAX_PASSKEYS
 from webapp.accounts.queries import Account, SecondFactors
+from webapp.accounts.queries.passkeys import PasskeyRow
 from webapp.accounts.queries.sign_ins import SignInRow
 from webapp.accounts.second_step import secret_in_hand
 from webapp.accounts.totp import totp
@@ -70,6 +72,8 @@ class MePage:
     sign_ins: tuple[OwnSignIn, ...]
     factors: SecondFactors
     needs_factor: bool
+    passkeys: tuple[PasskeyRow, ...]
+    most_passkeys: int = MAX_PASSKEYS
 
 
 def totp_page(account: Account, *, replaces: bool, goal: str | None) -> TotpPage:

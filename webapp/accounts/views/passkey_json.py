@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import limits
-from flask import abort, current_app, flash, jsonify, request
+from flask import abort, flash, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from webapp.accounts import ceremonies
-from webapp.config import Settings
+from webapp.accounts.sessions import settings_in_use
 from webapp.core.errors import Invalid
 from webapp.web.limits import limiter
 from webapp.web.words import _
@@ -29,8 +29,7 @@ a question of its own each time it is opened."""
 
 
 def _times(factor: int) -> str:
-    settings: Settings = current_app.extensions["settings"]
-    rate = limits.parse(settings.sign_in_rate)
+    rate = limits.parse(settings_in_use().sign_in_rate)
     return f"{rate.amount * factor} per {rate.multiples} {rate.GRANULARITY.name}"
 
 

@@ -8,6 +8,8 @@ from flask.typing import ResponseReturnValue
 from webapp.accounts import ceremonies, signin
 from webapp.accounts.rules import ChallengePurpose, SignInStage
 from webapp.accounts.views.blueprint import bp
+from webapp.accounts.views.limits import second_factor_limit
+from webapp.accounts.views.own import myself
 from webapp.accounts.views.passkey_json import (
     answer_limit,
     go_first,
@@ -30,6 +32,7 @@ def half_way(stage: SignInStage) -> signin.Pending | None:
 
 def password_again() -> ResponseReturnValue:
     """Nobody is half-way any more: back to the sign-in page."""
+    signin.end_pending()
     return go_first(url_for(SIGN_IN_ENDPOINT), _("That took too long. Type your password again."))
 
 
@@ -65,7 +68,7 @@ def second_passkey_question() -> ResponseReturnValue:
 
 @bp.post("/sign-in/second/passkey")
 @public
-@answer_limit
+@second_factor_limit
 def second_passkey_answer() -> ResponseReturnValue:
     """Complete a sign-in that began with the password."""
     body, found = sent(), half_way(SignInStage.SECOND_FACTOR)
@@ -81,21 +84,15 @@ def second_passkey_answer() -> ResponseReturnValue:
 @question_limit
 def confirm_passkey_question() -> ResponseReturnValue:
     """Ask for a passkey of whoever is signed in."""
-    return question(ceremonies.ask(ChallengePurpose.STEP_UP, _signed_in().account))
+    return question(ceremonies.ask(ChallengePurpose.STEP_UP, myself().account))
 
 
 @bp.post("/confirm/passkey")
 @signed_in
-@answer_limit
+@second_factor_limit
 def confirm_passkey_answer() -> ResponseReturnValue:
     """Open the way to acts of weight for a while."""
-    body, user = sent(), _signed_in()
+    body, user = sent(), myself()
     ceremonies.recognise(ChallengePurpose.STEP_UP, body["credential"], user.account)
     signin.second_factor_given(user, method="passkey")
     return go_on(safe_next(text_of(body, "next")) or home_url())
-
-
-def _signed_in() -> signin.SignedIn:
-    user = signin.person()
-    assert user is not None  # the guard let them in
-    return user
