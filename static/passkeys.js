@@ -115,6 +115,7 @@
   }
 
   let autofill = null; // what waits for somebody to pick a passkey among the suggestions of the e-mail field
+  let asking = Promise.resolve(); // its question, on the way: the desk has one at a time open for each browser
   let renewal = 0;
 
   function endAutofill() {
@@ -129,21 +130,26 @@
     endAutofill();
     const mine = new AbortController();
     autofill = mine;
+    const button = root.querySelector("[data-passkey-press]");
     let picked = false;
     try {
-      const asked = await post(root, root.dataset.options, {});
+      asking = post(root, root.dataset.options, {});
+      const asked = await asking;
       if (mine.signal.aborted || !asked.publicKey) return;
       renewal = window.setTimeout(() => whenSeen(() => offerAutofill(root)), AGAIN_AFTER);
       const publicKey = fromJson("get", asked.publicKey);
-      const credential = await navigator.credentials.get({ publicKey, mediation: "conditional", signal: mine.signal });
+      const waiting = navigator.credentials.get({ publicKey, mediation: "conditional", signal: mine.signal });
+      root.dataset.autofill = "offered";
+      const credential = await waiting;
       picked = true;
+      button.setAttribute("aria-busy", "true");
       await answer(root, publicKey, credential);
     } catch (error) {
       // Nobody asked for suggestions, so nobody hears that there are none.
-      if (picked) {
-        say(root, sentenceFor(root, error), true);
-        offerAutofill(root);
-      }
+      if (!picked) return;
+      button.removeAttribute("aria-busy");
+      say(root, sentenceFor(root, error), true);
+      offerAutofill(root);
     }
   }
 
@@ -162,6 +168,7 @@
     say(root, root.dataset.waiting);
     const kind = root.dataset.passkey;
     let elsewhere = "";
+    await asking.catch(() => {});
     try {
       const password = root.querySelector("[data-passkey-password]");
       const asked = await post(root, root.dataset.options, password ? { password: password.value } : {});

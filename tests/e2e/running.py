@@ -43,6 +43,8 @@ class RunningDesk:
         self._folder = folder
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.url_by_name = f"http://localhost:{self.port}"
+        """The same desk for passkeys: browsers make none for a number."""
         self._env = os.environ | {
             "ZONEDESK_ENV": "development",
             "DATABASE_URL": servers.database_url,
