@@ -17,7 +17,7 @@ from tests.make import Make, Person
 from webapp.accounts.models import User
 from webapp.db.tenancy import acting_as
 
-BUTTON = "Sign in with a passkey"
+BUTTON = "Use a passkey"
 
 
 class Device:

@@ -48,7 +48,7 @@ def passkey_question() -> ResponseReturnValue:
 @public
 @answer_limit
 def passkey_answer() -> ResponseReturnValue:
-    """Sign in with a passkey alone: something one has, opened by something one is or knows."""
+    """Use a passkey alone: something one has, opened by something one is or knows."""
     body = sent()
     account = ceremonies.recognise(ChallengePurpose.SIGN_IN, body["credential"])
     signin.let_in(account, method="passkey", second_factor=True)
