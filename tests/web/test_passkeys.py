@@ -17,7 +17,6 @@ from tests.make import Make
 from tests.web.client import NOW, DeskClient
 from tests.web.passkeys import SIGN_IN, asked, give, is_signed_in, post, refused, sign_in, told
 from webapp.accounts import challenges
-from webapp.accounts.challenges import Question
 from webapp.accounts.models import Passkey, PasskeyChallenge, SignInSession, User
 from webapp.accounts.rules import ChallengePurpose
 from webapp.accounts.views.passkey_json import MAX_ANSWER
@@ -399,12 +398,3 @@ def test_answers_and_questions_are_counted_for_each_address(client: DeskClient) 
     assert late.get_json()["detail"] == "Wait a minute and try again."
     statuses = [post(client, f"{SIGN_IN}/options").status_code for _ in range(61)]
     assert statuses == [200] * 60 + [429]
-
-
-def test_two_at_once_with_one_question_let_one_in(db: Database) -> None:
-    question = Question(ChallengePurpose.SIGN_IN, None)
-    with db.unit_of_work() as work:
-        challenge = challenges.issue(work, question, b"h" * 32, instead_of=None, now=NOW)
-    with db.unit_of_work() as work:
-        assert challenges.take(work, question, b"h" * 32, now=NOW) == challenge
-        assert challenges.take(work, question, b"h" * 32, now=NOW) is None
