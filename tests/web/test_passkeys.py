@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from redis import Redis
 from sqlalchemy import func, select
 
@@ -20,6 +21,7 @@ from webapp.accounts import challenges
 from webapp.accounts.models import Passkey, PasskeyChallenge, SignInSession, User
 from webapp.accounts.rules import ChallengePurpose
 from webapp.accounts.views.passkey_json import MAX_ANSWER
+from webapp.config import Environment, Settings
 from webapp.db.work import Database
 
 
@@ -296,6 +298,30 @@ def test_a_question_leaves_the_session_of_the_browser_alone(client: DeskClient) 
     cookies = post(client, f"{SIGN_IN}/options").headers.getlist("Set-Cookie")
     assert [cookie.partition("=")[0] for cookie in cookies] == ["zonedesk-passkey"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=300"} <= set(cookies[0].split("; "))
+
+
+def test_in_production_the_token_is_this_host_s_and_goes_over_https_alone(
+    app: Flask, client: DeskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("SESSION_COOKIE_NAME", "__Host-zonedesk"),
+        ("SESSION_COOKIE_SECURE", True),
+        ("WTF_CSRF_ENABLED", False),
+    ):
+        monkeypatch.setitem(app.config, name, value)
+    cookie = client.post(f"{SIGN_IN}/options", csrf=False).headers["Set-Cookie"]
+    assert cookie.startswith("__Host-zonedesk-passkey=")
+    assert {"Secure", "Path=/"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+
+
+def test_where_browsers_make_no_passkeys_the_desk_says_so(
+    app: Flask, client: DeskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = settings.model_copy(update={"environment": Environment.PRODUCTION, "public_url": "https://192.0.2.7"})
+    monkeypatch.setitem(app.extensions, "settings", nowhere)
+    assert refused(post(client, f"{SIGN_IN}/options"), "passkeys-nowhere", 409)
+    assert refused(post(client, SIGN_IN, credential={}), "passkeys-nowhere", 409)
 
 
 def test_questions_nobody_answered_are_tidied_away(
