@@ -20,6 +20,7 @@ _FROM_FILES = (
     "database_url",
     "database_owner_url",
     "redis_url",
+    "mail_url",
     "sentry_dsn",
     "totp_key",
     "totp_key_previous",
@@ -54,6 +55,10 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8000"
     certificate_store: str | None = None
     """``file://…``; ``<data_dir>/certificates`` when not set."""
+    mail_url: str | None = Field(None, repr=False)
+    """``smtp://user:password@host:587`` or ``smtps://…``; when not set, letters are files under ``<data_dir>/mail``."""
+    mail_from: str = "Zonedesk <zonedesk@localhost>"
+    """The sender of letters: an address, with or without a name."""
     sentry_dsn: str | None = Field(None, repr=False)
     zonedesk_now: datetime | None = None
     """Sets the clock for demo and tests (ISO 8601 with offset); refused in production."""
@@ -84,6 +89,8 @@ class Settings(BaseSettings):
     """What the secrets of authenticator apps are encrypted with; in development it comes from ``secret_key``."""
     totp_key_previous: str = Field("", repr=False)
     """Earlier ``totp_key`` values, with commas: what they encrypted can still be read, and is encrypted anew."""
+    reset_rate: str = "3 per hour"
+    """Letters asked for a forgotten password, per account; an address may ask for four times as many."""
 
     @model_validator(mode="before")
     @classmethod
@@ -102,6 +109,10 @@ class Settings(BaseSettings):
         if unknown:
             known = ", ".join(role.value for role in Role)
             raise ValueError(f"MFA_ROLES does not know {', '.join(sorted(unknown))}: give {ALL_ROLES}, or of {known}.")
+        if self.mail_url and not self.mail_url.startswith(("smtp://", "smtps://")):
+            raise ValueError("MAIL_URL is written smtp://user:password@host:587 or smtps://user:password@host:465.")
+        if "@" not in self.mail_from or not self.mail_from.isprintable():
+            raise ValueError("MAIL_FROM is an address such as Zonedesk <desk@example.org>, on one line.")
         if self.environment is not Environment.PRODUCTION:
             return self
         faults = []
@@ -111,6 +122,8 @@ class Settings(BaseSettings):
             faults.append(f"Production needs a SECRET_KEY of its own, {MINIMUM_SECRET} characters or more.")
         if self.totp_key is None or len(self.totp_key) < MINIMUM_SECRET or self.totp_key == self.secret_key:
             faults.append(f"Production needs a TOTP_KEY of its own, {MINIMUM_SECRET} characters or more.")
+        if not self.mail_url or "mail_from" not in self.model_fields_set:
+            faults.append("Production needs MAIL_URL and MAIL_FROM: invitations and forgotten passwords go by letter.")
         if self.zonedesk_now is not None:
             faults.append("Production runs on the real clock: unset ZONEDESK_NOW.")
         if faults:
@@ -140,6 +153,11 @@ class Settings(BaseSettings):
     def certificate_store_url(self) -> str:
         """Where issued files lie."""
         return self.certificate_store or (self.data_dir.resolve() / "certificates").as_uri()
+
+    @property
+    def mail_folder(self) -> Path:
+        """Where letters lie when there is no mail server."""
+        return self.data_dir.resolve() / "mail"
 
     @property
     def is_production(self) -> bool:

@@ -17,6 +17,8 @@ GOOD = {
     "REDIS_URL": "redis://queue/0",
     "SECRET_KEY": "a" * 16 + "long-enough-and-our-own",
     "TOTP_KEY": "t" * 16 + "another-one-for-the-codes",
+    "MAIL_URL": "smtp://desk:mail-word@mail.example:587",
+    "MAIL_FROM": "Zonedesk <desk@example.org>",
 }
 
 
@@ -58,6 +60,11 @@ def test_sound_production_boots(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"TOTP_KEY": None}, "Production needs a TOTP_KEY of its own"),
         ({"TOTP_KEY": "short"}, "Production needs a TOTP_KEY of its own"),
         ({"TOTP_KEY": GOOD["SECRET_KEY"]}, "Production needs a TOTP_KEY of its own"),
+        ({"MAIL_URL": None}, "Production needs MAIL_URL and MAIL_FROM"),
+        ({"MAIL_FROM": None}, "Production needs MAIL_URL and MAIL_FROM"),
+        ({"MAIL_FROM": "Zonedesk <desk@example.org>\r\nBcc: all@example.org"}, "on one line"),
+        ({"MAIL_URL": "http://mail.example"}, "MAIL_URL is written smtp://"),
+        ({"MAIL_FROM": "Zonedesk"}, "MAIL_FROM is an address"),
         ({"ZONEDESK_NOW": "2027-01-04T09:00:00+05:30"}, "Production runs on the real clock"),
     ],
 )
@@ -110,6 +117,17 @@ def test_a_role_there_is_not_is_refused_and_none_can_be_taken_away(monkeypatch: 
         load_settings()
 
 
+def test_the_mail_server_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = tmp_path / "mail"
+    kept.write_text("smtps://desk:word@mail.example\n")
+    monkeypatch.setenv("MAIL_URL_FILE", str(kept))
+    assert boot(monkeypatch, MAIL_URL=None).mail_url == "smtps://desk:word@mail.example"
+
+
+def test_without_a_mail_server_letters_lie_beside_other_data(tmp_path: Path) -> None:
+    assert load_settings(data_dir=tmp_path).mail_folder == tmp_path / "mail"
+
+
 def test_a_clock_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZONEDESK_NOW", "2027-01-04T09:00:00")
     with pytest.raises(SettingsError, match="needs an offset"):
@@ -139,7 +157,9 @@ def test_no_secret_shows_when_settings_are_printed(monkeypatch: pytest.MonkeyPat
     shown = f"{settings!r} {settings}"
     assert "production" in shown
     assert not [
-        secret for secret in (GOOD["SECRET_KEY"], GOOD["TOTP_KEY"], "dsn-key", "db-word", "redis://") if secret in shown
+        secret
+        for secret in (GOOD["SECRET_KEY"], GOOD["TOTP_KEY"], "dsn-key", "db-word", "mail-word", "redis://")
+        if secret in shown
     ]
 
 
