@@ -38,6 +38,7 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.RETRY_WAITLIST: assignments.retry_waitlist,
     JobName.EXPIRE_DRAFTS: bookings.expire_drafts,
     JobName.TIDY_ACCOUNTS: accounts.tidy,
+    JobName.SEND_LETTERS: accounts.send_letters,
 }
 
 PERIODIC: Final = (
@@ -45,10 +46,11 @@ PERIODIC: Final = (
     Periodic(JobName.EXPIRE_HOLDS, timedelta(seconds=30), assignments.expire_holds),
     Periodic(JobName.RETRY_WAITLIST, timedelta(seconds=60), assignments.retry_waitlist),
     Periodic(JobName.EXPIRE_DRAFTS, timedelta(minutes=10), bookings.expire_drafts),
+    Periodic(JobName.SEND_LETTERS, timedelta(seconds=5), accounts.ring_for_letters),
     Periodic(JobName.TIDY_ACCOUNTS, timedelta(hours=1), accounts.tidy),
 )
-"""What the sweeper does itself. It only touches the database, so it goes on while Redis is away; certificates need a
-work-horse, so for them it rings."""
+"""What the sweeper does itself. It only touches the database, so it goes on while Redis is away; certificates and
+letters need a work-horse, so for them it rings."""
 
 POOL_SIZE: Final = 2
 _SENTRY_SECONDS: Final = 2.0

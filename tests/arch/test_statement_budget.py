@@ -51,6 +51,8 @@ NEEDS_SERVERS = {"ops.readyz"}
 
 OF_SOME_STATES = {
     "accounts.passkey",
+    "accounts.join",
+    "accounts.reset",
     "certificates.pdf",
     "desk.cancel_session_page",
     "desk.edit",
@@ -62,7 +64,7 @@ OF_SOME_STATES = {
 }
 """A booking that does not wait any more cannot be edited or proposed for, one without a trainer has none to replace and
 nothing to pause; a session that is taught is neither moved nor cancelled; a file that is not there is not found; nor is
-anybody's passkey but one's own."""
+anybody's passkey but one's own; who comes without the link of a letter finds none that works."""
 
 OWNED = """
     SELECT {columns}, own FROM (
@@ -109,6 +111,7 @@ FILL: dict[frozenset[str], str] = {
     frozenset({"course_id"}): "SELECT id AS course_id, true AS own FROM courses",
     frozenset({"number"}): "SELECT number, true AS own FROM certificates ORDER BY id LIMIT 3",
     frozenset({"number", "token"}): "SELECT number, token, true AS own FROM certificates ORDER BY id LIMIT 3",
+    frozenset({"token"}): "SELECT 'of-a-letter' AS token, true AS own",
     frozenset({"filename"}): "SELECT 'app.css' AS filename, true AS own",
 }
 """How to fill a rule's arguments: a query whose columns are the arguments, and whether staff of ``:own`` may see it."""

@@ -59,6 +59,17 @@ class LetterState(StrEnum):
     FAILED = "failed"
 
 
+LETTER_TRIES = 12
+"""Tries of a letter, crashed ones included, after which it counts as failed: with the waits between them nine hours."""
+LETTERS_KEPT = timedelta(days=30)
+"""How long it can be looked up what was written to whom."""
+
+RESET_GOOD_FOR = timedelta(minutes=60)
+"""How long the link of a forgotten password works, from when its letter is sent."""
+INVITATION_GOOD_FOR = timedelta(hours=72)
+"""How long an invitation stands, from when it was made or last renewed."""
+
+
 class ChallengePurpose(StrEnum):
     """What a passkey is asked to sign for."""
 
@@ -67,6 +78,9 @@ class ChallengePurpose(StrEnum):
     SECOND_FACTOR = "second_factor"
     STEP_UP = "step_up"
 
+
+LOCALES: dict[str, str] = {"en": "English", "hi": "हिन्दी", "te": "తెలుగు"}
+"""The languages a person may choose, each in its own words."""
 
 IDLE_LIMIT = timedelta(hours=3)
 """A signed-in browser that asks for nothing this long is signed out."""
@@ -168,6 +182,12 @@ def _known_words(email: str, name: str) -> set[str]:
     local, _at, domain = email.partition("@")
     words = {email, local, *_WORD.findall(local), domain, *domain.split("."), name, *name.split(), *_OUR_WORDS}
     return {word for word in words | {name.replace(" ", "")} if len(word) >= _MIN_KNOWN_WORD}
+
+
+def check_locale(locale: str, *, field: str = "locale") -> None:
+    """Only languages that the desk speaks. Raises ``Invalid`` for ``field``."""
+    if locale not in LOCALES:
+        raise Invalid("locale-unknown", "Choose a language from the list.", field=field)
 
 
 def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from webapp.accounts.links import void_resets
 from webapp.accounts.models import SignInSession, User
 from webapp.accounts.rules import check_role, normalised_email
 from webapp.audit import service as audit
@@ -107,9 +108,13 @@ def change_user(work: Work, user_id: UUID, command: UserCommand, *, by: Actor, n
 
 
 def set_password(work: Work, user_id: UUID, password_hash: str, *, by: Actor, now: datetime) -> None:
-    """Give an account another password and end all its sign-ins. Raises ``NotFound`` like ``change_user``."""
+    """Give an account another password and end all its sign-ins; links that could set one are void.
+
+    Raises ``NotFound`` like ``change_user``.
+    """
     user = _locked(work.db, user_id, by)
     _end_all_sign_ins(work, user)
+    void_resets(work, user_id, now=now)
     user.password = password_hash
     audit.record(work, "account.password_reset", "user", user_id, operator_id=user.operator_id, by=by, at=now)
 

@@ -13,3 +13,4 @@ class JobName(StrEnum):
     RETRY_WAITLIST = "assignments.retry_waitlist"
     EXPIRE_DRAFTS = "bookings.expire_drafts"
     TIDY_ACCOUNTS = "accounts.tidy"
+    SEND_LETTERS = "accounts.send_letters"

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp.accounts.queries.people import Account
-from webapp.accounts.rules import SignInStage
-from webapp.core.actor import Role
+from webapp.accounts.rules import SignInStage, may_manage
+from webapp.core.actor import Actor, ActorKind, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,40 @@ class KnownPasskey:
     account: Account
 
 
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """What an invitation says, and whoever invited as they are now; the instant is UTC."""
+
+    invitation_id: UUID
+    operator_id: UUID
+    operator_name: str
+    email: str
+    name: str
+    role: Role
+    locale: str
+    invited_by: UUID | None
+    invited_by_name: str
+    expires_at: datetime
+    inviter_role: Role | None
+    inviter_operator_id: UUID | None
+    inviter_active: bool | None
+    """Neither the inviter nor their operator is switched off; ``None`` when there is no such account any more."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether whoever invited could still do so; nobody but the desk itself invites without an account."""
+        if self.invited_by is None:
+            return True
+        inviter = Actor(
+            kind=ActorKind.USER,
+            id=self.invited_by,
+            name=self.invited_by_name,
+            role=self.inviter_role,
+            operator_id=self.inviter_operator_id,
+        )
+        return bool(self.inviter_active) and may_manage(inviter, self.role, self.operator_id)
+
+
 # Functions of the database: nobody is signed in yet, so row-level security shows no operator's rows.
 _ACCOUNT = "user_id, operator_id, operator_name, email, name, role, locale, active, fs_uniquifier, password"
 _BY_EMAIL = text(f"SELECT {_ACCOUNT} FROM sign_in_account(:email)")  # noqa: S608 - a constant
@@ -63,6 +97,9 @@ _BY_TOKEN = text(
 _BY_CREDENTIAL = text(
     f"SELECT passkey_id, public_key, sign_count, {_ACCOUNT} FROM sign_in_passkey(:credential)"  # noqa: S608 - as above
 )
+_BY_RESET_LINK = text(f"SELECT {_ACCOUNT} FROM reset_link_account(:hash, :now)")  # noqa: S608 - as above
+_BY_INVITATION_LINK = text("SELECT * FROM invitation_by_link(:hash, :now)")
+_INVITATION = text("SELECT * FROM invitation_open(:id, :now)")
 
 
 def account_of(db: Session, email: str) -> Account | None:
@@ -106,6 +143,39 @@ def passkey_known_as(db: Session, credential_id: bytes) -> KnownPasskey | None:
     """The passkey with a credential id, whoever's it is. Asked before anybody is signed in: a passkey says who."""
     row = db.execute(_BY_CREDENTIAL, {"credential": credential_id}).one_or_none()
     return KnownPasskey(row[0], row[1], row[2], _account(row[3:])) if row is not None else None
+
+
+def account_of_reset_link(db: Session, token_hash: bytes, now: datetime) -> Account | None:
+    """Whose password the link in a letter may set.
+
+    ``None`` unless the link is known, unused and in time at ``now``, the account still has the address that the letter
+    went to, and neither it nor its operator is switched off.
+    """
+    row = db.execute(_BY_RESET_LINK, {"hash": token_hash, "now": now}).one_or_none()
+    return _account(row) if row is not None else None
+
+
+def invited_by_link(db: Session, token_hash: bytes, now: datetime) -> Invited | None:
+    """What the link of an invitation leads to.
+
+    ``None`` unless the link is known, unused and in time at ``now``, and the invitation open. Whether whoever invited
+    still may is for ``Invited.stands`` to say.
+    """
+    row = db.execute(_BY_INVITATION_LINK, {"hash": token_hash, "now": now}).one_or_none()
+    return _invited(row) if row is not None else None
+
+
+def invited(db: Session, invitation_id: UUID, now: datetime) -> Invited | None:
+    """An invitation that is open and in time at ``now``, for its letter: whoever invited may be another operator's."""
+    row = db.execute(_INVITATION, {"id": invitation_id, "now": now}).one_or_none()
+    return _invited(row) if row is not None else None
+
+
+def _invited(row: Sequence[Any]) -> Invited:
+    """An invitation from the columns of its functions."""
+    inviter_role = Role(row[10]) if row[10] is not None else None
+    values: tuple[Any, ...] = (*row[:5], Role(row[5]), *row[6:10], inviter_role, *row[11:])
+    return Invited(*values)
 
 
 def _account(row: Sequence[Any]) -> Account:
