@@ -133,6 +133,13 @@ def test_inviting_again_renews_the_open_invitation(make: Make, db: Database, inv
     assert told(db) == ["account.invited", "account.invited_again"]
 
 
+def test_inviting_goes_on_working_when_the_statement_is_prepared(make: Make, db: Database, invite: Change) -> None:
+    manager = make.manager()
+    for _ in range(15):  # psycopg prepares what comes often, and the server then plans for any value
+        invite(manager.actor, Role.FRANCHISE_STAFF, manager.operator_id)
+    assert len(rows(db, "SELECT 1 FROM invitations")) == 1
+
+
 def test_pressed_twice_sent_once(make: Make, db: Database, invite: Change, settings: Settings) -> None:
     manager, box = make.manager(), Box()
     for _ in range(2):
