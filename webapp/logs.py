@@ -42,6 +42,8 @@ _ASSIGNED: Final = re.compile(
     re.IGNORECASE,
 )
 _EMAIL: Final = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.[^\s@<>\"'(),;:.]+")
+_LINK: Final = re.compile(r"(?P<page>/(?:reset|join)/)[A-Za-z0-9_-]+")
+"""Addresses from letters: whoever has one may set a password, or make an account."""
 _DEPTH: Final = 6
 _OF_EVENTS: Final = frozenset(
     {"breadcrumbs", "exception", "extra", "logentry", "message", "request", "tags", "threads", "user"}
@@ -68,7 +70,8 @@ def is_private(name: str) -> bool:
 
 
 def clean_text(text: str) -> str:
-    """A text without passwords in addresses, values assigned to secret names, and e-mail addresses."""
+    """A text without passwords in addresses, values of secret names, links of letters, and e-mail addresses."""
+    text = _LINK.sub(rf"\g<page>{REDACTED}", text)
     text = _PASSWORD_IN_URL.sub(rf"\g<scheme>:{REDACTED}@", text)
     text = _ASSIGNED.sub(rf"\g<key>{REDACTED}", text)
     return _EMAIL.sub(REDACTED, text)

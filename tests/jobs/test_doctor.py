@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sqlalchemy import create_engine, make_url, pool, text
 from tests.jobs.conftest import OwnDesk
 from tests.services import Servers
 from tests.web.client import NOW
+from webapp.accounts.letters import promise_letter
+from webapp.accounts.rules import LetterKind
 from webapp.config import Environment
 from webapp.core import clock
 from webapp.db import work
@@ -117,6 +120,38 @@ def test_files_that_cannot_be_kept_are_named(doctor: Doctor, tmp_path: Path) -> 
     assert code == 1
     assert told["certificate store"].startswith("FAILED")
     assert doctor(certificate_store="ftp://somewhere")[1]["certificate store"].startswith("FAILED")
+
+
+def test_letters_that_wait_or_were_given_up_are_named(doctor: Doctor, desk: OwnDesk) -> None:
+    person = desk.make.manager()
+    clock.freeze(NOW)
+    told = doctor()[1]
+    assert told["mail"].startswith("note ")
+    assert told["letters"].split() == ["ok", "none", "waits", "for", "long"]
+    assert told["letters given up"].startswith("ok ")
+    for _ in range(2):
+        with desk.database.unit_of_work() as unit:
+            promise_letter(
+                unit,
+                LetterKind.PASSWORD_CHANGED,
+                operator_id=person.operator_id,
+                email=person.email,
+                locale="en",
+                user_id=person.id,
+                now=NOW,
+            )
+    assert doctor()[1]["letters"].startswith("ok"), "they may still be on their way"
+    with desk.database.unit_of_work() as unit:
+        unit.db.execute(
+            text("UPDATE letters SET state = 'failed' WHERE id = (SELECT id FROM letters ORDER BY id LIMIT 1)")
+        )
+    clock.freeze(NOW + timedelta(minutes=6))
+    code, told = doctor(mail_url="smtp://desk:secret@mail.example")
+    assert code == 1
+    assert told["letters"].startswith("FAILED  1 wait")
+    assert told["letters given up"].split()[:2] == ["note", "1"]
+    assert "mail" not in told
+    assert "secret" not in str(told)
 
 
 def test_production_needs_an_address_that_families_can_open(doctor: Doctor) -> None:

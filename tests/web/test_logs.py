@@ -76,6 +76,9 @@ def test_a_private_field_is_redacted(lines: Lines, name: str) -> None:
         f'{{"token": "{SECRET}"}}',
         f"Authorization: {SECRET}",
         f"no account {SECRET}@example.org",
+        f"https://desk.example/reset/{SECRET}",
+        f"GET /join/{SECRET} HTTP/1.1",
+        f"smtp://desk:{SECRET}@mail.example:587",
     ],
 )
 def test_a_secret_inside_a_text_is_cut_out(lines: Lines, text: str) -> None:
@@ -119,9 +122,22 @@ def test_signing_in_logs_neither_address_nor_password(lines: Lines, client: Desk
     assert found[-1]["sql_count"] == 4
 
 
+@pytest.mark.parametrize("page", ["reset", "join"])
+def test_the_token_of_a_letter_s_link_is_not_logged(lines: Lines, client: DeskClient, page: str, db: Database) -> None:
+    client.get(f"/{page}/{SECRET}")
+    client.get(f"/{page}")
+    found = lines()
+    assert [line["route"] for line in found if line["event"] == "http.request"] == [f"/{page}/<token>", f"/{page}"]
+    assert SECRET not in json.dumps(found)
+
+
 def test_what_goes_to_sentry_is_clean() -> None:
     event = {
-        "request": {"headers": {"Cookie": SECRET, "Accept": "text/html"}, "data": {"guardian_phone": SECRET}},
+        "request": {
+            "url": f"https://desk.example/reset/{SECRET}",
+            "headers": {"Cookie": SECRET, "Accept": "text/html"},
+            "data": {"guardian_phone": SECRET},
+        },
         "exception": {"values": [{"type": "ValueError", "value": f"token={SECRET}"}]},
         "user": {"id": "01a2", "email": SECRET},
     }

@@ -14,6 +14,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp.accounts.jobs import STUCK_AFTER
+from webapp.accounts.queries.letters import letters_in_trouble
 from webapp.cli.common import table
 from webapp.clients.files import FileMissing, store_from_url
 from webapp.config import Settings
@@ -50,7 +52,13 @@ class Finding:
 def doctor() -> None:
     """Look at everything the desk needs, print what was found, and exit with 1 when something fails."""
     settings: Settings = current_app.extensions["settings"]
-    findings = [*_settings(settings), *_database(settings), *_processes(settings), _store(settings)]
+    findings = [
+        *_settings(settings),
+        *_database(settings),
+        *_processes(settings),
+        *_letters(settings),
+        _store(settings),
+    ]
     table(("Check", "State", "What was found"), ((f.check, f.verdict.value, f.words) for f in findings))
     if failed := sum(finding.verdict is Verdict.FAILED for finding in findings):
         raise click.ClickException(f"{failed} of {len(findings)} checks failed.")
@@ -129,6 +137,29 @@ def _processes(settings: Settings) -> Iterator[Finding]:
     }
     for check, (state, words, otherwise) in help_for.items():
         yield _found(check, state is State.OK, words, otherwise if state is State.FAILED else "it cannot be told")
+
+
+def _letters(settings: Settings) -> Iterator[Finding]:
+    if not settings.mail_url:
+        yield Finding("mail", Verdict.NOTE, f"MAIL_URL is not set: letters are files in {settings.mail_folder}")
+    try:
+        with work.read_only() as db:
+            trouble = letters_in_trouble(db, clock.now() - STUCK_AFTER)
+    except SQLAlchemyError:
+        return  # the database's own line says so
+    yield _found(
+        "letters",
+        trouble.late == 0,
+        "none waits for long",
+        f"{trouble.late} wait for more than five minutes: does a worker run, and does the mail server answer?",
+    )
+    yield _found(
+        "letters given up",
+        trouble.failed == 0,
+        "none in the last 30 days",
+        f"{trouble.failed} in the last 30 days: the log says why, at letter.failed",
+        bad=Verdict.NOTE,
+    )
 
 
 def _store(settings: Settings) -> Finding:
