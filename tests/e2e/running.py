@@ -40,7 +40,7 @@ class RunningDesk:
     """The processes, where they listen, and builders for what is on the desk before anybody looks."""
 
     def __init__(self, servers: Servers, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.url_by_name = f"http://localhost:{self.port}"
@@ -77,7 +77,7 @@ class RunningDesk:
     def start(self, now: datetime = NOW) -> None:
         """Start everything with the clock at ``now`` and return when ``/readyz`` says so."""
         self.stop()
-        parts = self._parts = Parts(self._env | {"ZONEDESK_NOW": now.isoformat()}, self._folder)
+        parts = self._parts = Parts(self._env | {"ZONEDESK_NOW": now.isoformat()}, self.folder)
         web = ("-w", "1", "--threads", "4", "-b", f"127.0.0.1:{self.port}", "--no-control-socket")
         self._started_at, self._started = now, time.monotonic()
         parts.start("web", "-m", "gunicorn", *web, "webapp.app:create_app()")
@@ -128,7 +128,7 @@ class RunningDesk:
     def new_errors(self) -> list[str]:
         """Errors the web server, the worker and the sweeper have logged since the last question."""
         found = []
-        for log in sorted(self._folder.glob("*.log")):
+        for log in sorted(self.folder.glob("*.log")):
             lines = log.read_text("utf-8").splitlines()
             found += [line for line in lines[self._read.get(log, 0) :] if _level(line) in ("error", "critical")]
             self._read[log] = len(lines)

@@ -71,8 +71,8 @@ def ring_for_letters(ctx: JobContext) -> bool:
 
 
 def tidy(ctx: JobContext) -> None:
-    """Delete sign-ins that are over, letters of long ago, links that are dead and questions no passkey answered in time,
-    and close invitations whose time is over; running twice finds none the second time.
+    """Delete sign-ins that are over, letters of long ago, dead links and questions no passkey answered in time, and
+    close invitations whose time is over; running twice finds none the second time.
     """
     now = ctx.now()
     with ctx.unit_of_work() as work:
