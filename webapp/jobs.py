@@ -17,6 +17,7 @@ import webapp.tables  # noqa: F401 - every table is known before the first query
 from webapp import logs
 from webapp.accounts import jobs as accounts
 from webapp.assignments import jobs as assignments
+from webapp.audit import jobs as audit
 from webapp.audit.service import Origin, origin
 from webapp.bookings import jobs as bookings
 from webapp.certificates import jobs as certificates
@@ -39,6 +40,7 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.EXPIRE_DRAFTS: bookings.expire_drafts,
     JobName.TIDY_ACCOUNTS: accounts.tidy,
     JobName.SEND_LETTERS: accounts.send_letters,
+    JobName.SEAL_AUDIT: audit.seal,
 }
 
 PERIODIC: Final = (
@@ -48,6 +50,8 @@ PERIODIC: Final = (
     Periodic(JobName.EXPIRE_DRAFTS, timedelta(minutes=10), bookings.expire_drafts),
     Periodic(JobName.SEND_LETTERS, timedelta(seconds=5), accounts.ring_for_letters),
     Periodic(JobName.TIDY_ACCOUNTS, timedelta(hours=1), accounts.tidy),
+    Periodic(JobName.SEAL_AUDIT, timedelta(seconds=5), audit.seal),
+    Periodic(JobName.SEAL_AUDIT, timedelta(days=1), audit.seal_forgotten),
 )
 """What the sweeper does itself. It only touches the database, so it goes on while Redis is away; certificates and
 letters need a work-horse, so for them it rings."""

@@ -47,6 +47,7 @@ class Permission(StrEnum):
     POLICY_READ = "policy.read"
     VIEW_AS = "view_as.begin"
     AUDIT_READ = "audit.read"
+    AUDIT_VERIFY = "audit.verify"
     AUDIT_EXPORT = "audit.export"
 
 
@@ -82,7 +83,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     },
     Role.COMPANY_STAFF: _DESK,
     Role.ADMIN: frozenset(Permission),
-    Role.AUDITOR: _READ | {Permission.AUDIT_READ, Permission.AUDIT_EXPORT, Permission.USER_READ},
+    Role.AUDITOR: _READ
+    | {Permission.AUDIT_READ, Permission.AUDIT_VERIFY, Permission.AUDIT_EXPORT, Permission.USER_READ},
 }
 """The role table of the domain: which permissions each role has, before ownership is asked."""
 

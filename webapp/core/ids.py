@@ -28,3 +28,13 @@ def new_id() -> UUID:
         _last = candidate
     milliseconds, rest = candidate >> 74, candidate & ((1 << 74) - 1)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | (rest >> 62) << 64 | 0b10 << 62 | (rest & ((1 << 62) - 1)))
+
+
+def milliseconds_of(id_: UUID) -> int:
+    """When a UUID version 7 was made, in Unix milliseconds by the clock of the machine that made it."""
+    return id_.int >> 80
+
+
+def first_id_of(milliseconds: int) -> UUID:
+    """The smallest id of a Unix millisecond: ids made then or later are not below it."""
+    return UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)

@@ -14,3 +14,4 @@ class JobName(StrEnum):
     EXPIRE_DRAFTS = "bookings.expire_drafts"
     TIDY_ACCOUNTS = "accounts.tidy"
     SEND_LETTERS = "accounts.send_letters"
+    SEAL_AUDIT = "audit.seal"
