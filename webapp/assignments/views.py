@@ -22,6 +22,7 @@ from webapp.assignments.queries.candidates import weigh
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.queries.rivals import Rival, rivals
 from webapp.assignments.rules import AssignmentStatus
+from webapp.audit import reading
 from webapp.bookings.words import class_type_word, delivery_mode_word, wish_words
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
@@ -230,6 +231,8 @@ def _render(
         next_id = pages.next_open(db, after=assignment_id, visible_to=actor)
         grid = _grid(db, found) if found.is_open else None
         others, total = rivals(db, assignment_id, visible_to=actor) if found.is_open else ([], 0)
+    row = found.row
+    reading.household_read(row.household_id, row.operator_id, by=actor, on="assignments.show")
     refusal = _worded(refused, found) if refused else None
     page = ProposalPage(found, actor, clock.now(), next_id, refusal, grid, others, total)
     return make_response(render_template("assignments/show.html", page=page, form=form), status)

@@ -21,6 +21,10 @@ class AuditEntry(Base):
     __table_args__ = (
         Index("ix_audit_entries_subject", "subject_id", "at"),
         Index("ix_audit_entries_operator_id_at", "operator_id", "at"),
+        Index("ix_audit_entries_at_id", "at", "id"),
+        Index("ix_audit_entries_actor_id_at", "actor_id", "at"),
+        Index("ix_audit_entries_what_at", "what", "at"),
+        Index("ix_audit_entries_subject_kind_at", "subject_kind", "at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

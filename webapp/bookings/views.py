@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp.audit import reading
 from webapp.bookings import queries, words
 from webapp.bookings.enquiries import close_enquiry as close
 from webapp.bookings.forms import booking_filter, enquiry_status
@@ -108,6 +109,8 @@ def enquiries() -> ResponseReturnValue:
             offset=args.offset,
             visible_to=actor,
         )
+    named = [row.id for row in rows if row.phone or row.guardian_name]
+    reading.listed("enquiry.listed", named, by=actor, about={"page": args.number})
     page = EnquiriesPage(
         page=args.page_of(rows, total),
         status=status,

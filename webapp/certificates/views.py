@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app, flash, make_response, render
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
+from webapp.audit import reading
 from webapp.certificates import service
 from webapp.certificates.forms import NumberForm, filter_from
 from webapp.certificates.queries import pages
@@ -21,7 +22,7 @@ from webapp.core.actor import Permission
 from webapp.core.errors import Invalid, NotFound
 from webapp.db.work import read_only, unit_of_work
 from webapp.web.access import current_actor, public, requires
-from webapp.web.htmx import redirect_after, render_page_or_fragment
+from webapp.web.htmx import is_htmx, redirect_after, render_page_or_fragment
 from webapp.web.limits import limiter
 from webapp.web.pagination import Page, page_args
 from webapp.web.words import _
@@ -78,6 +79,9 @@ def show(certificate_id: UUID) -> ResponseReturnValue:
     """One certificate; while it is being made its state asks for itself again."""
     with read_only() as db:
         certificate = pages.certificate_facts(db, certificate_id, visible_to=current_actor())
+    if not is_htmx():  # the fragment, which asks for itself again, names nobody
+        household_id, on = certificate.household_id, "certificates.show"
+        reading.household_read(household_id, certificate.operator_id, by=current_actor(), on=on)
     return render_page_or_fragment("certificates/show.html", "certificates/_state.html", certificate=certificate)
 
 
@@ -95,6 +99,8 @@ def pdf(certificate_id: UUID) -> ResponseReturnValue:
     except FileMissing as error:
         log.exception("certificate.file_missing", certificate_id=str(certificate_id))
         raise NotFound("file-missing", "The file of this certificate is missing. Tell an admin.") from error
+    about = {"household": certificate.household_id}
+    reading.downloaded("certificate", certificate_id, certificate.operator_id, by=current_actor(), **about)
     response = make_response(content)
     response.headers["Content-Type"] = "application/pdf"
     response.headers["Content-Disposition"] = f'attachment; filename="certificate-{certificate.number}.pdf"'

@@ -43,7 +43,9 @@ class SessionRow:
     """A session as lists and its own page show it; ``date`` and ``timeslot`` are local to ``time_zone``."""
 
     id: UUID
+    operator_id: UUID
     booking_id: UUID
+    household_id: UUID
     reference: str
     booking_status: BookingStatus
     number: int
@@ -180,7 +182,9 @@ def _rows(visible_to: Actor) -> Select[*tuple[Any, ...]]:
     return (
         select(
             CourseSession.id,
+            CourseSession.operator_id,
             CourseSession.booking_id,
+            Booking.household_id,
             Booking.reference,
             Booking.status.label("booking_status"),
             CourseSession.number,

@@ -10,6 +10,7 @@ from flask import Blueprint, current_app, flash, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from webapp.audit import reading
 from webapp.core import clock
 from webapp.core.actor import Permission
 from webapp.core.errors import Invalid
@@ -101,6 +102,8 @@ def show(session_id: UUID) -> ResponseReturnValue:
     """One session with its attendance."""
     with read_only() as db:
         session = queries.session_row(db, session_id, visible_to=current_actor())
+    on = "course_sessions.show"
+    reading.household_read(session.household_id, session.operator_id, by=current_actor(), on=on)
     return _render(session, attendance_form(session))
 
 

@@ -12,6 +12,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from webapp.audit import reading
 from webapp.core.actor import Actor, Permission
 from webapp.core.names import search_words
 from webapp.db.work import read_only
@@ -110,6 +111,8 @@ def index() -> ResponseReturnValue:
         rows, total = queries.households_index(
             db, visible_to=actor, search=search_words(form.q.data or ""), limit=args.limit, offset=args.offset
         )
+    about = {"page": args.number, "searched": bool(form.q.data)}
+    reading.listed("household.listed", [row.id for row in rows], by=actor, about=about)
     families = HouseholdsPage(args.page_of(rows, total), bool(form.q.data), actor.sees_everything)
     return render_page_or_fragment(
         "households/index.html", "households/_list.html", status=200 if valid else 422, families=families, form=form
@@ -127,4 +130,5 @@ def show(household_id: UUID) -> ResponseReturnValue:
             bookings=BOOKINGS_OF(db, household_id, actor),
             apart=APART_FROM(db, household_id, actor),
         )
+    reading.household_read(household_id, page.household.operator_id, by=actor, on="households.show")
     return render_template("households/show.html", page=page)

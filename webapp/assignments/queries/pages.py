@@ -38,7 +38,9 @@ class ProposalRow:
     """A proposal as the queue shows it; ``first_starts_at`` is the start of the first session it is for."""
 
     id: UUID
+    operator_id: UUID
     booking_id: UUID
+    household_id: UUID
     kind: AssignmentKind
     reference: str
     operator: str
@@ -201,7 +203,9 @@ def _rows(*more: Any) -> Select[Any]:
     return (
         select(
             Assignment.id,
+            Assignment.operator_id,
             Assignment.booking_id,
+            Booking.household_id,
             Assignment.kind,
             Booking.reference,
             Operator.name.label("operator"),

@@ -40,6 +40,8 @@ class CertificateFacts:
     """Everything staff see of one certificate."""
 
     id: UUID
+    operator_id: UUID
+    household_id: UUID
     number: str
     state: CertificateState
     student_name: str
@@ -141,16 +143,18 @@ def certificates_index(
 def certificate_facts(db: Session, certificate_id: UUID, *, visible_to: Actor) -> CertificateFacts:
     """One certificate for its page. Raises ``NotFound`` when it is not there or not theirs."""
     found = db.execute(
-        select(Certificate, Booking.reference, Booking.time_zone)
+        select(Certificate, Booking.reference, Booking.time_zone, Booking.household_id)
         .join(Booking, Booking.id == Certificate.booking_id)
         .where(Certificate.id == certificate_id, owned_by(Certificate.operator_id, visible_to))
     ).one_or_none()
     if found is None:
         raise NotFound()
-    certificate, reference, time_zone = found
+    certificate, reference, time_zone, household_id = found
     said = certificate.payload
     return CertificateFacts(
         id=certificate.id,
+        operator_id=certificate.operator_id,
+        household_id=household_id,
         number=certificate.number,
         state=certificate.state,
         student_name=said["student_name"],

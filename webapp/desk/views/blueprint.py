@@ -6,10 +6,13 @@ from flask import Blueprint, current_app
 
 from webapp.assignments.limits import Limits
 from webapp.assignments.wording import reason_words
+from webapp.audit import reading
 from webapp.config import Settings
 from webapp.core.errors import Conflict, Invalid
 from webapp.desk.forms.fixes import fix_value, move_value
+from webapp.desk.queries.booking import BookingDetail
 from webapp.desk.words import event_words, missing_words
+from webapp.web.access import current_actor
 from webapp.web.words import _
 
 bp = Blueprint("desk", __name__)
@@ -25,6 +28,11 @@ def limits() -> Limits:
     return Limits.from_settings(settings)
 
 
+def shown(booking: BookingDetail, on: str) -> None:
+    """Note that the reader was shown whose booking this is, on the page ``on``: its children, mostly its contacts."""
+    reading.household_read(booking.household_id, booking.operator_id, by=current_actor(), on=on)
+
+
 def in_words(error: Conflict | Invalid) -> Conflict | Invalid:
     """A refusal whose reasons are said in the reader's language; the services only name them."""
     reasons = error.params.get("reasons")
@@ -34,4 +42,4 @@ def in_words(error: Conflict | Invalid) -> Conflict | Invalid:
     return Conflict(error.code, error.message, name=error.params.get("name", ""), why=why)
 
 
-__all__ = ["_", "bp", "in_words", "limits"]
+__all__ = ["_", "bp", "in_words", "limits", "shown"]

@@ -19,7 +19,7 @@ from webapp.core.errors import Conflict, Invalid
 from webapp.db.work import Work, read_only, retrying
 from webapp.desk.forms import PaymentForm, ReasonForm
 from webapp.desk.queries.booking import BookingPage, booking_page
-from webapp.desk.views.blueprint import _, bp, in_words
+from webapp.desk.views.blueprint import _, bp, in_words, shown
 from webapp.web.access import current_actor, requires
 from webapp.web.htmx import redirect_after
 
@@ -188,7 +188,8 @@ def _show(
     actor = current_actor()
     with read_only() as db:
         found = booking_page(db, booking_id, visible_to=actor)
-    shown = ShownBooking(
+    shown(found.booking, "desk.booking")
+    page = ShownBooking(
         page=found,
         actor=actor,
         now=clock.now(),
@@ -197,4 +198,4 @@ def _show(
         close=close or ReasonForm(formdata=None, prefix=CLOSE),
     )
     sent = payment or cancel or close
-    return make_response(render_template("desk/booking.html", shown=shown, page=found, form=sent), status)
+    return make_response(render_template("desk/booking.html", shown=page, page=found, form=sent), status)

@@ -23,7 +23,7 @@ from webapp.desk.forms import ReasonForm
 from webapp.desk.forms.changes import MoveForm, Step, step_of
 from webapp.desk.queries.booking import BookingDetail, booking_detail
 from webapp.desk.rules import nearest_times
-from webapp.desk.views.blueprint import _, bp, in_words, limits
+from webapp.desk.views.blueprint import _, bp, in_words, limits, shown
 from webapp.desk.views.refusing import refusal_page
 from webapp.web.access import current_actor, requires
 from webapp.web.filters import instant
@@ -85,6 +85,7 @@ class CancelPage:
 def move(session_id: UUID) -> ResponseReturnValue:
     """Where the session could go; it starts from where it is, a make-up from no day at all."""
     page = _found(session_id)
+    shown(page.booking, "desk.move")
     try:
         must_be_taught(page.booking.status)
         if not page.make_up:
@@ -143,6 +144,7 @@ def move_session(session_id: UUID) -> ResponseReturnValue:
 def cancel_session_page(session_id: UUID) -> ResponseReturnValue:
     """Ask why the session does not take place."""
     page = _found(session_id)
+    shown(page.booking, "desk.cancel_session")
     try:
         must_be_taught(page.booking.status)
         must_lie_ahead(page.session.status, page.session.starts_at, clock.now())

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from webapp.assignments.rules import Verdict
+from webapp.audit import reading
 from webapp.bookings.enquiries import record_enquiry
 from webapp.bookings.queries import EnquiryRow, enquiry
 from webapp.bookings.rules import EnquiryStatus
@@ -79,6 +80,7 @@ def new_booking() -> ResponseReturnValue:
         known = _asked_for(db, actor)
         form = BookingForm(formdata=None, courses=active_courses(db), **known)
         page = _page(db, form, actor)
+    _shown(page, actor)
     return render_template("desk/new_booking.html", page=page, form=form)
 
 
@@ -166,6 +168,8 @@ def answer_preview(booking: BookingDetail | None) -> ResponseReturnValue:
     family_only = request.args.get("part") == "family"
     with read_only() as db:
         page = _page(db, form, actor, do=do, booking=booking, trainers=not family_only)
+    if family_only:
+        _shown(page, actor)
     name = "desk/_family.html" if family_only else "desk/_plan.html"
     return make_response(render_template(name, page=page, form=form, bare=True))
 
@@ -181,9 +185,18 @@ def show_form(
     """The page, or the form alone for htmx."""
     with read_only() as db:
         page = _page(db, form, actor, do=do, booking=booking)
+    _shown(page, actor)
     return render_page_or_fragment(
         "desk/new_booking.html", "desk/_booking_form.html", status=status, page=page, form=form
     )
+
+
+def _shown(page: NewBookingPage, actor: Actor) -> None:
+    """Note whose contacts the page shows: the chosen family's, and those of the families found."""
+    on = "desk.edit" if page.booking else "desk.new_booking"
+    if page.family is not None:
+        reading.household_read(page.family.id, page.family.operator_id, by=actor, on=on)
+    reading.listed("household.listed", [row.id for row in page.found or ()], by=actor, about={"searched": True})
 
 
 def sent_form(actor: Actor, booking: BookingDetail | None = None) -> BookingForm:

@@ -20,7 +20,7 @@ from webapp.course_sessions.rescheduling import PauseAnswer
 from webapp.db.work import Work, read_only, retrying
 from webapp.desk.forms.changes import PauseForm, Step, step_of
 from webapp.desk.queries.booking import BookingDetail, booking_detail
-from webapp.desk.views.blueprint import _, bp, in_words, limits
+from webapp.desk.views.blueprint import _, bp, in_words, limits, shown
 from webapp.desk.views.refusing import refusal_page
 from webapp.web.access import current_actor, requires
 from webapp.web.forms import form_problems
@@ -55,6 +55,7 @@ class PausePage:
 def pause(booking_id: UUID) -> ResponseReturnValue:
     """From when until when there shall be no session; a booking that is not running says so at once."""
     page = _found(booking_id)
+    shown(page.booking, "desk.pause")
     try:
         must_be_taught(page.booking.status)
     except Conflict as error:

@@ -21,7 +21,7 @@ from webapp.desk import service
 from webapp.desk.forms import AUTOMATIC, BookingForm, ProposeForm
 from webapp.desk.queries.booking import BookingDetail, booking_detail
 from webapp.desk.queries.plan import Trainers, stored_moves, trainers_for
-from webapp.desk.views.blueprint import bp, in_words, limits
+from webapp.desk.views.blueprint import bp, in_words, limits, shown
 from webapp.desk.views.new_booking import Do, answer_preview, pressed, refuse, sent_form, show_form, tell
 from webapp.web.access import current_actor, requires
 
@@ -87,7 +87,9 @@ def save(booking_id: UUID) -> ResponseReturnValue:
 @requires(Permission.ASSIGNMENT_PROPOSE)
 def propose(booking_id: UUID) -> ResponseReturnValue:
     """The ranked trainers for a waitlisted booking."""
-    return _propose_page(_to_change(booking_id), ProposeForm(formdata=None))
+    booking = _to_change(booking_id)
+    shown(booking, "desk.propose")
+    return _propose_page(booking, ProposeForm(formdata=None))
 
 
 @bp.post("/bookings/<uuid:booking_id>/propose")

@@ -27,7 +27,7 @@ from webapp.desk.forms.changes import ReplaceForm, Step, SubstituteForm, step_of
 from webapp.desk.queries.booking import BookingDetail, booking_detail
 from webapp.desk.queries.changes import SessionAhead, sessions_ahead, trainers_to_take_over
 from webapp.desk.queries.plan import Trainers
-from webapp.desk.views.blueprint import _, bp, in_words, limits
+from webapp.desk.views.blueprint import _, bp, in_words, limits, shown
 from webapp.web.access import current_actor, requires
 from webapp.web.htmx import redirect_after, render_page_or_fragment
 
@@ -160,6 +160,7 @@ def _show_replace(booking_id: UUID, form: ReplaceForm, *, status: int = 200) -> 
         except Conflict as error:  # nothing is left to hand over, or it is handed over already
             status = status if status >= 400 else _refused(form, error)
         page = _page(db, booking, covered, form)
+    shown(booking, "desk.replace")
     return render_page_or_fragment("desk/replace.html", "desk/_replace_form.html", status=status, page=page, form=form)
 
 
@@ -176,6 +177,7 @@ def _show_substitute(booking_id: UUID, form: SubstituteForm, *, status: int = 20
             form.keep(session.id for session in ahead if session.proposed is None)
             covered = _chosen(db, booking, form, now) if booking.status in TAUGHT else None
         page = _page(db, booking, covered, form, ahead)
+    shown(booking, "desk.substitute")
     part = "desk/_substitute_who.html" if request.args.get("part") == "who" else "desk/_substitute_form.html"
     return render_page_or_fragment("desk/substitute.html", part, status=status, page=page, form=form)
 
