@@ -39,6 +39,7 @@ MAX_BODY: Final = 2 * 1024 * 1024
 
 ROOMS: Final = (
     "ops",
+    "audit",
     "operators",
     "accounts",
     "courses",

@@ -9,11 +9,14 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from webapp.accounts.mentions import staff_by_operator
+from webapp.accounts.queries.named import people_called
+from webapp.audit import views as audit_pages
 from webapp.bookings import mentions as bookings
 from webapp.core.actor import Actor
 from webapp.core.intervals import Interval
 from webapp.courses import views as course_pages
 from webapp.households import views as household_pages
+from webapp.operators import queries as operators
 from webapp.operators import views as operator_pages
 from webapp.schedule.queries import slots_of_trainer
 from webapp.trainers import queries as trainers
@@ -38,6 +41,9 @@ def register(app: Flask) -> None:
     operator_pages.TRAINERS_BY.answer_with(app, _trainers_by_operator)
     operator_pages.STAFF_BY.answer_with(app, staff_by_operator)
     operator_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_operator)
+    audit_pages.PEOPLE_CALLED.answer_with(app, _people_called)
+    audit_pages.OPERATORS.answer_with(app, _operators)
+    audit_pages.TIME_ZONES.answer_with(app, _time_zones)
 
 
 def _trainers_of_zone(db: Session, zone_id: UUID, actor: Actor) -> Mapping[UUID, str]:
@@ -68,3 +74,15 @@ def _slots_of_trainer(db: Session, trainer_id: UUID, period: Interval, actor: Ac
         for slot in slots
         if slot.booking_id in named
     )
+
+
+def _people_called(db: Session, text: str, actor: Actor) -> frozenset[UUID]:
+    return people_called(db, text, visible_to=actor)
+
+
+def _operators(db: Session, actor: Actor) -> Mapping[UUID, str]:
+    return {operator.id: operator.name for operator in operators.operators_index(db, visible_to=actor)[0]}
+
+
+def _time_zones(db: Session, actor: Actor) -> tuple[str, ...]:
+    return zones.time_zones(db, visible_to=actor)

@@ -214,6 +214,17 @@ class PhoneField(_ParsedField):
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
+class IdField(_ParsedField):
+    """An id as it stands in an address or in the audit; ``data`` is a ``UUID`` or ``None``."""
+
+    def read(self, text: str) -> UUID:
+        """Read the 32 hexadecimal digits, with dashes or without."""
+        try:
+            return UUID(text)
+        except ValueError as error:
+            raise ValidationError(_l("Give the whole id, for example 01920000-0000-7000-8000-000000000001.")) from error
+
+
 class TimeslotField(_ParsedField):
     """A local wall-clock time, HH:MM; ``data`` is a ``time`` without a zone, or ``None``."""
 
@@ -360,6 +371,7 @@ __all__ = [
     "ChoiceRadioField",
     "ChoiceSelectField",
     "DayField",
+    "IdField",
     "LatitudeField",
     "LocationField",
     "LongTextField",

@@ -61,6 +61,7 @@ ENTRIES: Final = (
         _("Certificates"),
     ),
     Entry("operators.index", Permission.OPERATOR_READ, "building-store", _("Operators")),
+    Entry("audit.index", Permission.AUDIT_READ, "history", _("Audit")),
 )
 
 

@@ -197,6 +197,12 @@ def zone_choices(db: Session, *, visible_to: Actor) -> tuple[ZoneChoice, ...]:
     return tuple(ZoneChoice(*row) for row in rows)
 
 
+def time_zones(db: Session, *, visible_to: Actor) -> tuple[str, ...]:
+    """The IANA time zones of the zones the actor may see, by name."""
+    rows = select(Zone.time_zone).where(owned_by(Zone.operator_id, visible_to)).distinct().order_by(Zone.time_zone)
+    return tuple(db.scalars(rows))
+
+
 def zones_by_operator(db: Session, *, visible_to: Actor) -> dict[UUID, int]:
     """How many active zones each operator has; operators without one are absent."""
     rows = db.execute(
