@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import count
+from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -281,6 +283,33 @@ def test_past_the_lock_the_key_of_the_position_keeps_the_chain_from_forking(log:
         goes_on_unlocked()
     assert log.verify().last == 5
     assert log.verify().whole
+
+
+@pytest.mark.race
+def test_many_sweepers_beside_many_writers_make_one_chain(log: Log) -> None:
+    rounds = 12
+    barrier = Barrier(8)
+
+    def writes(_number: int) -> None:
+        with acting_as(SYSTEM):
+            barrier.wait(30)
+            for _ in range(rounds):
+                log.write(2)
+
+    def sweeps(_number: int) -> None:
+        with acting_as(SYSTEM):
+            barrier.wait(30)
+            for _ in range(rounds):
+                log.seal()
+
+    with ThreadPoolExecutor(8) as crowd:
+        done = [crowd.submit(task, number) for number in range(4) for task in (writes, sweeps)]
+        for one in done:
+            one.result()
+    log.seal()
+    found = log.verify()
+    assert found.whole
+    assert (found.last, found.waiting) == (4 * rounds * 2, 0)
 
 
 # The canonical form.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from webapp.cli.audit import audit_group
 from webapp.cli.courses import course_group
 from webapp.cli.doctor import doctor
 from webapp.cli.operators import operator_group
@@ -17,6 +18,6 @@ from webapp.zones.commands import zones_group
 
 def register(app: Flask) -> None:
     """Give the app its commands."""
-    groups = (user_group, operator_group, course_group, zone_group, zones_group, trainer_group)
+    groups = (user_group, operator_group, course_group, zone_group, zones_group, trainer_group, audit_group)
     for command in (*groups, demo, doctor, sweep):
         app.cli.add_command(command)

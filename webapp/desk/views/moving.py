@@ -144,7 +144,7 @@ def move_session(session_id: UUID) -> ResponseReturnValue:
 def cancel_session_page(session_id: UUID) -> ResponseReturnValue:
     """Ask why the session does not take place."""
     page = _found(session_id)
-    shown(page.booking, "desk.cancel_session")
+    shown(page.booking, "desk.cancel_session_page")
     try:
         must_be_taught(page.booking.status)
         must_lie_ahead(page.session.status, page.session.starts_at, clock.now())
