@@ -117,6 +117,8 @@ FILL: dict[frozenset[str], str] = {
 """How to fill a rule's arguments: a query whose columns are the arguments, and whether staff of ``:own`` may see it."""
 
 ASKED: dict[str, str] = {
+    "audit.index": "SELECT name AS who, 'booking.' AS what, '2000-01-01' AS since FROM users ORDER BY id LIMIT 1",
+    "audit.export": "SELECT 'booking.' AS what",
     "bookings.index": "SELECT reference AS q FROM bookings ORDER BY id LIMIT 1",
     "bookings.enquiries": "SELECT 'all' AS status",
     "certificates.index": "SELECT number AS q FROM certificates ORDER BY id LIMIT 1",

@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.bench import audit
+from tests.bench.audit import AuditBench
 from tests.bench.databases import Databases
 from tests.bench.engine import SMALL, EngineBench
 from tests.bench.report import Report, Row, at_least, at_most
@@ -39,6 +41,14 @@ def test_every_part_of_the_engine_bench_runs(servers: Servers, tmp_path: Path) -
     assert all(set(row) == {"what", "value", "unit", "bound", "met"} for row in stored["rows"])
     crowd = [row for what, row in bound.items() if "same evening slot" in what]
     assert all(row["met"] for row in crowd), crowd
+
+
+def test_every_part_of_the_audit_bench_runs(servers: Servers, tmp_path: Path) -> None:
+    report = AuditBench(servers, audit.SMALL, lambda what: None).run()
+    stored = json.loads(report.write(tmp_path).read_text("utf-8"))
+    found = {row["what"]: row["value"] for row in stored["rows"]}
+    assert found["entries"] == audit.SMALL.entries
+    assert found["computing the chain again"] > 0
 
 
 def test_a_world_is_as_large_as_asked_and_nobody_is_taken_twice(servers: Servers) -> None:

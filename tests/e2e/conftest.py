@@ -30,8 +30,10 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 class Visit(Protocol):
     """How tests open a browser."""
 
-    def __call__(self, person: Person | None = None, *, javascript: bool = True) -> Visitor:
-        """A new browser, signed in when a person is given."""
+    def __call__(
+        self, person: Person | None = None, *, javascript: bool = True, at: RunningDesk | None = None
+    ) -> Visitor:
+        """A new browser, signed in when a person is given; ``at`` another desk than the module's."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,8 +78,12 @@ def visit(desk: RunningDesk, chromium: Browser) -> Iterator[Visit]:
     """Opens browsers; in the end none of them may have seen a fault, and no process may have logged an error."""
     visitors: list[Visitor] = []
 
-    def arrive(person: Person | None = None, *, javascript: bool = True) -> Visitor:
-        visitor = Visitor.arrive(chromium, desk.url, javascript=javascript)
+    desks = [desk]
+
+    def arrive(person: Person | None = None, *, javascript: bool = True, at: RunningDesk | None = None) -> Visitor:
+        if at is not None:
+            desks.append(at)
+        visitor = Visitor.arrive(chromium, (at or desk).url, javascript=javascript)
         visitors.append(visitor)
         if person is not None:
             visitor.be_signed_in(desk.cookie_of(person))
@@ -86,5 +92,6 @@ def visit(desk: RunningDesk, chromium: Browser) -> Iterator[Visit]:
     yield arrive
     for visitor in visitors:
         visitor.page.context.close()
-    faults = [fault for visitor in visitors for fault in visitor.faults] + desk.new_errors()
+    faults = [fault for visitor in visitors for fault in visitor.faults]
+    faults += [error for one in desks for error in one.new_errors()]
     assert not faults, "\n".join(faults)

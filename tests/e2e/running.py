@@ -41,6 +41,9 @@ class RunningDesk:
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self.folder = folder
+        self._folder = folder
+        self.owner_url = servers.owner_url
+        """The database as its owner: for what nobody at the desk can do."""
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.url_by_name = f"http://localhost:{self.port}"
@@ -167,3 +170,25 @@ def running_desk(servers: Servers, folder: Path) -> Iterator[RunningDesk]:
             engine_of(desk.app).dispose()
     finally:
         embedded.drop_database(servers.admin_url, name)
+
+
+@contextmanager
+def running_copy(desk: RunningDesk, servers: Servers, folder: Path) -> Iterator[RunningDesk]:
+    """A second desk on a copy of a desk's database; gone afterwards. The first one rests while it is looked at."""
+    source, name = make_url(desk.owner_url).database or "", f"{servers.template}_copy_{os.getpid()}_{next(_numbers)}"
+    desk.stop()
+    engine_of(desk.app).dispose()  # a database somebody is connected to cannot be copied
+    embedded.create_database(servers.admin_url, name, owner=make_url(servers.owner_url).username or "", template=source)
+    before = work_module.database()
+    try:
+        copy = RunningDesk(servers.on_database(name), folder)
+        try:
+            copy.start()
+            yield copy
+        finally:
+            copy.stop()
+            engine_of(copy.app).dispose()
+    finally:
+        work_module.bind(before)
+        embedded.drop_database(servers.admin_url, name)
+        desk.start()

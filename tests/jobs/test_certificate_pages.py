@@ -232,3 +232,23 @@ def test_trying_numbers_out_is_slowed_down(client: DeskClient) -> None:
     codes = [client.get(f"/verify/{draw_number(2027)}").status_code for _ in range(11)]
     assert codes == [404] * 10 + [429]
     assert client.get("/verify").status_code == 200, "the form itself stays open"
+
+
+def test_who_opens_a_certificate_and_who_takes_its_file_home_leaves_a_trace(
+    client: DeskClient, make: Make, issued: Issued, db: Database
+) -> None:
+    person = client.sign_in(make.staff())
+    for _ in range(2):
+        client.get("certificates.show", certificate_id=issued.id)
+        client.get("certificates.show", certificate_id=issued.id, htmx=True)
+        client.get("certificates.pdf", certificate_id=issued.id)
+    told = rows(
+        db,
+        "SELECT what, subject_id, after->>'on', after->>'household', actor_id FROM audit_entries"
+        " WHERE what IN ('household.read', 'certificate.downloaded') ORDER BY id",
+    )
+    ((household,),) = rows(db, "SELECT household_id FROM bookings")
+    assert told == [
+        ("household.read", household, "certificates.show", None, person.id),
+        ("certificate.downloaded", issued.id, None, str(household), person.id),
+    ]

@@ -17,6 +17,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
+from tests.bench.audit_log import ASHA, RARE, load
 from tests.services import Servers
 from tests.web.client import NOW
 from webapp import embedded
@@ -25,7 +26,7 @@ from webapp.audit.queries import log as queries
 from webapp.audit.queries.log import LogFilter, Place
 from webapp.audit.queries.seals import chain_head, end_of_stretch, links
 from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
-from webapp.core.ids import COMPANY_ID, milliseconds_of, new_id
+from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db import work as work_module
 from webapp.db.tenancy import acting_as
 from webapp.db.work import Database, connect
@@ -34,26 +35,8 @@ ENTRIES = 200_000
 PAGES = 2500
 """Pages of 8 kB a question may touch; all entries with their indexes are some twelve thousand."""
 LARGE = frozenset({"audit_entries", "audit_seals"})
-ASHA, RARE = UUID(int=3), UUID(int=999)
 AUDITOR = Actor(ActorKind.USER, UUID(int=1), "Auditor", Role.AUDITOR, COMPANY_ID)
 
-# Ids as the desk makes them, one every 10 seconds until three hours ago, then twenty that wait for their seal.
-LOAD = """
-INSERT INTO audit_entries (id, at, operator_id, actor_kind, actor_id, actor_name, actor_role, what, subject_kind,
-                           subject_id, before, after, source)
-SELECT (lpad(to_hex(CAST(:now AS bigint) - 10800000 - (:entries - n) * 10000), 12, '0') || '70008000'
-        || lpad(to_hex(n), 12, '0'))::uuid,
-       CAST(:at AS timestamptz) - (:entries - n) * interval '10 seconds',
-       (CASE WHEN n % 40 = 0 THEN CAST(:rare AS uuid) ELSE CAST(:company AS uuid) END),
-       CASE WHEN n % 5 = 0 THEN 'system' ELSE 'user' END,
-       (CASE WHEN n % 5 = 0 THEN NULL WHEN n % 5000 = 1 THEN CAST(:rare AS uuid)
-             ELSE lpad(to_hex(n % 50), 32, '0')::uuid END),
-       'Somebody', 'company_staff',
-       (ARRAY['booking.placed', 'booking.edited', 'assignment.proposed', 'session.completed'])[1 + n % 4],
-       (ARRAY['booking', 'booking', 'assignment', 'session'])[1 + n % 4],
-       lpad(to_hex(n / 4), 32, '0')::uuid, '{"status": "held"}', '{"status": "booked"}', 'web'
-FROM generate_series(1, :entries) AS n
-"""
 SEALS = """
 INSERT INTO audit_seals (position, operator_id, entry_id, hash, sealed_at)
 SELECT row_number() OVER (ORDER BY id), operator_id, id, sha256(id::text::bytea), at FROM audit_entries
@@ -81,8 +64,7 @@ def long_log(servers: Servers, worker_number: int) -> Iterator[LongLog]:
     before = work_module.database() if work_module._database else None
     try:
         with admin.connect() as connection:
-            values = {"now": milliseconds_of(new_id()), "at": NOW, "company": COMPANY_ID, "rare": RARE}
-            connection.execute(text(LOAD), values | {"entries": ENTRIES})
+            load(connection, ENTRIES, at=NOW)
             connection.execute(text(SEALS))
             connection.commit()
             connection.execution_options(isolation_level="AUTOCOMMIT").execute(
