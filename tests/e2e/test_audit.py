@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import time
+from threading import Thread
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
+from werkzeug.serving import make_server
 
 from tests.e2e.conftest import Visit
 from tests.e2e.running import RunningDesk, running_copy
@@ -111,6 +113,37 @@ def test_the_log_is_searched_and_verified_without_javascript(story: tuple[Scene,
     expect(page.locator(".zd-log > li").first).to_contain_text("booking.")
     page.get_by_role("button", name="Verify").click()
     expect(page.locator("#audit-chain")).to_contain_text("Whole")
+
+
+def test_a_long_chain_goes_on_by_itself_until_its_end(
+    story: tuple[Scene, Person], desk: RunningDesk, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of three seals, each a request, served from here so that they can be made so small."""
+    _scene, auditor = story
+    seal_all(desk)
+    monkeypatch.setattr("webapp.audit.verifying.CHUNK", 3)
+    monkeypatch.setattr("webapp.audit.views.STEP_SECONDS", -1.0)
+    before = work_module.database()
+    work_module.bind(desk.database)
+    server = make_server("127.0.0.1", 0, desk.app, threaded=True)
+    serving = Thread(target=server.serve_forever)
+    serving.start()
+    try:
+        visitor = Visitor.arrive(chromium, f"http://127.0.0.1:{server.port}")
+        visitor.sign_in(auditor)
+        page = visitor.page
+        page.goto("/audit")
+        visitor.mark()
+        page.get_by_role("button", name="Verify").click()
+        expect(page.locator("#audit-chain")).to_contain_text("as it was sealed")
+        expect(page.get_by_role("button", name="Go on")).to_have_count(0)
+        visitor.assert_not_reloaded()
+        page.context.close()
+        assert not visitor.faults
+    finally:
+        server.shutdown()
+        serving.join()
+        work_module.bind(before)
 
 
 @pytest.fixture

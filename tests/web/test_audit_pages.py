@@ -229,8 +229,7 @@ def test_an_entry_without_fields_says_so(client: DeskClient, db: Database, audit
     assert "This entry tells no fields" in client.get("audit.index", what="thing.done").text
 
 
-def test_an_empty_log_says_why_it_is_empty(client: DeskClient, db: Database, auditor: Person) -> None:
-    # Nobody can empty it; the list is asked for what nothing is older than, and filtered to nothing.
+def test_a_filter_that_finds_nothing_says_so(client: DeskClient, db: Database, auditor: Person) -> None:
     assert "No entry fits these filters." in client.get("audit.index", since="2100-01-01").text
 
 

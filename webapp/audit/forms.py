@@ -69,11 +69,6 @@ class LogFilterForm(BaseForm):
             raise ValidationError(_l("This day is before the first one."))
 
     @property
-    def narrows(self) -> bool:
-        """Whether anything is asked for at all."""
-        return any(field.data for field in self if field.name != "zone")
-
-    @property
     def time_zone(self) -> str:
         """The zone the days are meant in; UTC when the address names none that is offered."""
         return UTC_ZONE if self.zone.errors or not self.zone.data else str(self.zone.data)

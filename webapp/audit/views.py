@@ -57,7 +57,6 @@ class LogPage:
     whats: tuple[str, ...]
     chain: ChainHead
     zone: str
-    narrows: bool
     from_top: bool
     older: Place | None
     asked: Mapping[str, str]
@@ -118,7 +117,6 @@ def index() -> ResponseReturnValue:
             whats=whats,
             chain=chain_head(db),
             zone=form.time_zone,
-            narrows=form.narrows,
             from_top=behind is None,
             older=found[PAGE - 1].place if len(found) > PAGE else None,
             asked=_asked(),

@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from webapp.audit.rules import Broken, Fault, NotedHead
 from webapp.audit.verifying import verify
-from webapp.cli.common import ask, as_the_system
+from webapp.cli.common import as_the_system, ask
 
 audit_group = AppGroup("audit", help="The audit log and the chain of its seals.")
 

@@ -42,6 +42,7 @@ _FACTS = text("""
                AS login_is_mighty,
            has_schema_privilege(current_user, 'public', 'CREATE') AS may_create,
            has_table_privilege(current_user, to_regclass('public.audit_entries')::oid, 'UPDATE, DELETE, TRUNCATE')
+               OR has_table_privilege(current_user, to_regclass('public.audit_seals')::oid, 'UPDATE, DELETE, TRUNCATE')
                AS may_rewrite_audit,
            to_regclass('public.alembic_version') IS NOT NULL AS migrated,
            now() AS now
