@@ -88,7 +88,10 @@ def test_the_company_is_older_than_every_id() -> None:
         ),
         (Role.COMPANY_STAFF, DESK_WORK),
         (Role.ADMIN, set(Permission)),
-        (Role.AUDITOR, {Permission.AUDIT_READ, Permission.AUDIT_EXPORT, Permission.USER_READ}),
+        (
+            Role.AUDITOR,
+            {Permission.AUDIT_READ, Permission.AUDIT_VERIFY, Permission.AUDIT_EXPORT, Permission.USER_READ},
+        ),
     ],
 )
 def test_each_role_may_do_what_the_table_of_roles_says_and_no_more(role: Role, more: set[Permission]) -> None:
@@ -97,7 +100,7 @@ def test_each_role_may_do_what_the_table_of_roles_says_and_no_more(role: Role, m
 
 
 def test_an_auditor_changes_nothing() -> None:
-    assert all(permission.endswith((".read", ".export")) for permission in GRANTS[Role.AUDITOR])
+    assert all(permission.endswith((".read", ".verify", ".export")) for permission in GRANTS[Role.AUDITOR])
 
 
 def test_the_desk_itself_may_do_anything_and_somebody_without_a_role_nothing() -> None:
