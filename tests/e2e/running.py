@@ -41,7 +41,6 @@ class RunningDesk:
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self.folder = folder
-        self._folder = folder
         self.owner_url = servers.owner_url
         """The database as its owner: for what nobody at the desk can do."""
         self.port = _free_port()
