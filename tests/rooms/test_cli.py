@@ -79,10 +79,14 @@ def test_a_person_changes_role_name_and_language(run: Run, make: Make, db: Datab
     assert "nothing changed" in run("user", "change", "asha@example.org", *options).output
 
 
-def test_a_change_of_role_alone_signs_nobody_out(run: Run, make: Make, client: DeskClient) -> None:
+def test_whoever_gets_another_role_signs_in_anew_and_whoever_gets_another_name_does_not(
+    run: Run, make: Make, client: DeskClient
+) -> None:
     person = client.sign_in(make.user())
-    run("user", "change", person.email, "--role", "auditor")
+    run("user", "change", person.email, "--name", "Asha Rao", "--locale", "te")
     assert client.get("courses.index").status_code == 200
+    run("user", "change", person.email, "--role", "auditor")
+    assert client.get("courses.index").status_code == 303
 
 
 def test_whoever_is_switched_off_is_signed_out_and_stays_out(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -58,7 +58,7 @@ def create_user(work: Work, command: UserCommand, password_hash: str, *, by: Act
             last_sign_in_at=None,
         )
     )
-    _flush(work)
+    flush(work)
     audit.record(
         work,
         "account.created",
@@ -72,48 +72,13 @@ def create_user(work: Work, command: UserCommand, password_hash: str, *, by: Act
     return user_id
 
 
-def change_user(work: Work, user_id: UUID, command: UserCommand, *, by: Actor, now: datetime) -> bool:
-    """Make an account what the command says; whether anything changed.
-
-    Whoever moves to another operator or is switched off is signed out everywhere. Raises ``NotFound`` for an account
-    that is not there or not the actor's, ``Invalid`` for email, name or role.
-    """
-    email, name = normalised_email(command.email), clean_name(command.name)
-    check_role(command.role, kind_of(command.operator_id))
-    user = _locked(work.db, user_id, by)
-    wanted = replace(command, email=email, name=name)
-    known = UserCommand(user.operator_id, user.email, user.name, user.role, user.locale, user.active)
-    changed = [field.name for field in fields(known) if getattr(known, field.name) != getattr(wanted, field.name)]
-    if not changed:
-        return False
-    if "operator_id" in changed or not wanted.active:
-        _end_all_sign_ins(work, user)
-    for field in changed:
-        setattr(user, field, getattr(wanted, field))
-    _flush(work)
-    # The audit outlives the person: it says that name or address changed, not what they were.
-    told = [field for field in changed if field not in ("email", "name")]
-    audit.record(
-        work,
-        "account.changed",
-        "user",
-        user_id,
-        operator_id=wanted.operator_id,
-        by=by,
-        before={field: getattr(known, field) for field in told},
-        after={"changed": changed} | {field: getattr(wanted, field) for field in told},
-        at=now,
-    )
-    return True
-
-
 def set_password(work: Work, user_id: UUID, password_hash: str, *, by: Actor, now: datetime) -> None:
     """Give an account another password and end all its sign-ins; links that could set one are void.
 
     Raises ``NotFound`` like ``change_user``.
     """
     user = _locked(work.db, user_id, by)
-    _end_all_sign_ins(work, user)
+    end_all_sign_ins(work, user)
     void_resets(work, user_id, now=now)
     user.password = password_hash
     audit.record(work, "account.password_reset", "user", user_id, operator_id=user.operator_id, by=by, at=now)
@@ -126,13 +91,14 @@ def _locked(db: Session, user_id: UUID, by: Actor) -> User:
     return user
 
 
-def _end_all_sign_ins(work: Work, user: User) -> None:
+def end_all_sign_ins(work: Work, user: User) -> None:
     """Sign every browser of the account out, and make whatever cookie is still around worthless."""
     work.db.execute(delete(SignInSession).where(SignInSession.user_id == user.id))
     user.fs_uniquifier = secrets.token_hex(32)
 
 
-def _flush(work: Work) -> None:
+def flush(work: Work) -> None:
+    """Send what waits to the database. Raises ``Invalid`` for field ``email`` when the address is in use."""
     try:
         work.db.flush()  # So that an address in use is refused here, in words, and not at the commit.
     except IntegrityError as error:

@@ -12,7 +12,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.orm import Session
 
-from webapp.accounts import queries, second_factors, service, sign_ins
+from webapp.accounts import managing, queries, second_factors, service, sign_ins
 from webapp.accounts.rules import check_password, normalised_email
 from webapp.accounts.signin import hash_password
 from webapp.accounts.totp import totp
@@ -93,7 +93,7 @@ def change_user(
     locale: str | None,
     active: bool | None,
 ) -> None:
-    """Change the account of EMAIL; what is not named stays. Another operator signs the person out."""
+    """Change the account of EMAIL; what is not named stays. Another role or operator signs the person out."""
 
     def carry_out(work: Work) -> bool:
         known = _account(work.db, email)
@@ -107,7 +107,7 @@ def change_user(
             locale=as_is.locale if locale is None else locale,
             active=as_is.active if active is None else active,
         )
-        return service.change_user(work, known.id, wanted, by=SYSTEM, now=clock.now())
+        return managing.change_user(work, known.id, wanted, by=SYSTEM, now=clock.now())
 
     said(change(carry_out), email)
 
