@@ -11,6 +11,7 @@ from uuid import UUID
 from webapp.accounts.common_passwords import is_common
 from webapp.core.actor import GRANTS, REACH, Actor, ActorKind, Permission, Role
 from webapp.core.errors import Forbidden, Invalid
+from webapp.core.ids import COMPANY_ID
 from webapp.operators.rules import OperatorKind, kind_of
 
 
@@ -232,6 +233,12 @@ def may_manage(actor: Actor, target_role: Role, target_operator: UUID) -> bool:
     if not (GRANTS[target_role] <= GRANTS[actor.role] and REACH[target_role].within(REACH[actor.role])):
         return False
     return actor.reaches(target_operator)
+
+
+def roles_to_give(actor: Actor) -> tuple[Role, ...]:
+    """The roles somebody may give at one operator or another, from the least to the most."""
+    homes = {OperatorKind.COMPANY: COMPANY_ID, OperatorKind.FRANCHISE: actor.operator_id or COMPANY_ID}
+    return tuple(role for role in Role if may_manage(actor, role, homes[HOME_OF[role]]))
 
 
 def check_may_give(by: Actor, role: Role, operator_id: UUID) -> None:

@@ -24,6 +24,8 @@ class Entry:
     permission: Permission
     icon: str
     word: Any
+    deep: bool = False
+    """Whether every page below its address is a page of this place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ ENTRIES: Final = (
     ),
     Entry("operators.index", Permission.OPERATOR_READ, "building-store", _("Operators")),
     Entry("audit.index", Permission.AUDIT_READ, "history", _("Audit")),
+    Entry("accounts.users", Permission.USER_READ, "user", _("Users"), deep=True),
 )
 
 
@@ -73,12 +76,12 @@ def count_with(app: Flask, counts: Callable[[], dict[str, int]]) -> None:
     app.extensions[_COUNTS] = counts
 
 
-def _is_here(endpoint: str) -> bool:
+def _is_here(entry: Entry) -> bool:
     asked = request.endpoint or ""
-    if asked == endpoint:
+    if asked == entry.endpoint or (entry.deep and request.path.startswith(url_for(entry.endpoint) + "/")):
         return True
-    listed = {entry.endpoint for entry in ENTRIES}
-    room, _dot, last = endpoint.partition(".")
+    listed = {one.endpoint for one in ENTRIES}
+    room, _dot, last = entry.endpoint.partition(".")
     return last == "index" and asked not in listed and asked.partition(".")[0] == room
 
 
@@ -93,7 +96,7 @@ def nav_items() -> list[NavItem]:
             url=url_for(entry.endpoint),
             icon=entry.icon,
             word=entry.word,
-            here=_is_here(entry.endpoint),
+            here=_is_here(entry),
             count=waiting.get(entry.endpoint, 0),
         )
         for entry in ENTRIES
