@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from webapp.audit import service as audit
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID, new_id
+from webapp.core.seen import fingerprint
 from webapp.db.base import violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
@@ -50,32 +51,61 @@ def create(work: Work, command: OperatorCommand, *, by: Actor, now: datetime) ->
     return operator_id
 
 
-def change(work: Work, operator_id: UUID, command: OperatorCommand, *, by: Actor, now: datetime) -> bool:
+def seen_of(command: OperatorCommand) -> str:
+    """What a form that changes an operator has seen of it."""
+    return fingerprint(command.name, command.auto_approve, command.four_eyes, command.active)
+
+
+def change(
+    work: Work, operator_id: UUID, command: OperatorCommand, *, by: Actor, now: datetime, seen: str | None = None
+) -> bool:
     """Make an operator what the command says; whether anything changed.
 
     Raises ``NotFound`` for an operator that is not there or not the actor's, ``Invalid`` for a name in use, and
-    ``Conflict`` for switching the company off.
+    ``Conflict`` for switching the company off, and when the operator is not any more what ``seen`` says.
     """
-    checked = command.checked()
+    row = _locked(work, operator_id, by)
+    if seen is not None and seen != seen_of(_known(row)):
+        raise Conflict(
+            "operator-changed", "Somebody changed this operator a moment ago. Look at it again before you change it."
+        )
+    return _become(work, row, command.checked(), by=by, now=now)
+
+
+def set_active(work: Work, operator_id: UUID, active: bool, *, by: Actor, now: datetime) -> bool:
+    """Switch a franchise off, so that nobody who belongs to it can sign in, or on again. Raises like ``change``."""
+    row = _locked(work, operator_id, by)
+    return _become(work, row, replace(_known(row), active=active), by=by, now=now)
+
+
+def _locked(work: Work, operator_id: UUID, by: Actor) -> Operator:
     row = work.db.scalar(
         select(Operator).where(Operator.id == operator_id, owned_by(Operator.id, by)).with_for_update(key_share=True)
     )
     if row is None:
         raise NotFound()
-    if operator_id == COMPANY_ID and not checked.active:
+    return row
+
+
+def _known(row: Operator) -> OperatorCommand:
+    return OperatorCommand(row.name, row.auto_approve, row.four_eyes, row.active)
+
+
+def _become(work: Work, row: Operator, wanted: OperatorCommand, *, by: Actor, now: datetime) -> bool:
+    if row.id == COMPANY_ID and not wanted.active:
         raise Conflict("company-active", "The company itself cannot be switched off.")
-    before, after = asdict(OperatorCommand(row.name, row.auto_approve, row.four_eyes, row.active)), asdict(checked)
+    before, after = asdict(_known(row)), asdict(wanted)
     if before == after:
         return False
-    row.name, row.name_key = checked.name, checked.name_key
-    row.auto_approve, row.four_eyes, row.active = checked.auto_approve, checked.four_eyes, checked.active
-    _flush(work, checked.name)
+    row.name, row.name_key = wanted.name, wanted.name_key
+    row.auto_approve, row.four_eyes, row.active = wanted.auto_approve, wanted.four_eyes, wanted.active
+    _flush(work, wanted.name)
     audit.record(
         work,
         "operator.changed",
         "operator",
-        operator_id,
-        operator_id=operator_id,
+        row.id,
+        operator_id=row.id,
         by=by,
         before={name: before[name] for name in after if before[name] != after[name]},
         after={name: after[name] for name in after if before[name] != after[name]},
