@@ -174,6 +174,10 @@ class Actor:
         """Whether an operator's rows are the actor's to see; ``db.tenancy.owned_by`` asks the same in SQL."""
         return self.sees_everything or operator_id == self.operator_id
 
+    def reads_enquiries_of(self, operator_id: UUID) -> bool:
+        """Whether an operator's enquiries are the actor's to read."""
+        return self.sees_all_enquiries or self.reaches(operator_id)
+
     def may(self, permission: Permission) -> bool:
         """Whether the actor's role carries the permission; the system may do anything."""
         if self.kind is ActorKind.SYSTEM:

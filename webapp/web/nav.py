@@ -65,6 +65,7 @@ ENTRIES: Final = (
     Entry("operators.index", Permission.OPERATOR_READ, "building-store", _("Operators")),
     Entry("audit.index", Permission.AUDIT_READ, "history", _("Audit")),
     Entry("accounts.users", Permission.USER_READ, "user", _("Users"), deep=True),
+    Entry("accounts.policy", Permission.POLICY_READ, "lock", _("Rights")),
 )
 
 

@@ -13,6 +13,7 @@ from webapp.accounts.views import (
     own_passkeys,
     passkeys,
     people,
+    rights,
     second_factor,
     signing_in,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "own_passkeys",
     "passkeys",
     "people",
+    "rights",
     "second_factor",
     "signing_in",
 ]
