@@ -57,6 +57,7 @@ SIGNED_IN = frozenset(
         "accounts.new_passkey_answer",
         "accounts.confirm_passkey_question",
         "accounts.confirm_passkey_answer",
+        "accounts.view_as_end",
     }
 )
 """Open to every role alike."""

@@ -60,6 +60,7 @@ class SignInSession(Base):
     __tablename__ = "sign_in_sessions"
     __table_args__ = (
         owned_key("user_id", "users", ondelete="CASCADE"),
+        CheckConstraint("(view_as_id IS NULL) = (view_as_until IS NULL)", name="view_as"),
         Index("uq_sign_in_sessions_token_hash", "token_hash", unique=True),
         Index("ix_sign_in_sessions_user_id", "user_id"),
         Index("ix_sign_in_sessions_ends_at", "ends_at"),
@@ -87,6 +88,8 @@ class SignInSession(Base):
     """Wrong second factors so far; after a few the password is asked again."""
     view_as_id: Mapped[UUID | None]
     """Whom an admin looks at the desk as, reading only. No foreign key: it may be another operator's user."""
+    view_as_until: Mapped[datetime | None]
+    """When that ends by itself."""
 
 
 class RecoveryCode(Base):

@@ -101,6 +101,9 @@ PENDING_FOR = timedelta(minutes=10)
 PENDING_TRIES = 5
 """Second factors tried, right or wrong, before the password is asked again."""
 
+VIEW_AS_LIMIT = timedelta(minutes=30)
+"""Seeing the desk as somebody ends this long after it began."""
+
 MIN_PASSWORD = 12
 MAX_PASSWORD = 128
 _MIN_OF_ITS_OWN = 8
@@ -249,3 +252,10 @@ def check_may_give(by: Actor, role: Role, operator_id: UUID) -> None:
     check_role(role, kind_of(operator_id))
     if not may_manage(by, role, operator_id):
         raise Forbidden("role-not-yours", "You cannot give this role. Ask an admin to do it.")
+
+
+def may_go_on_viewing(viewer: Actor, viewed: Actor | None, until: datetime | None, *, now: datetime) -> bool:
+    """Whether somebody who began to see the desk as another may go on: right, account and time are asked each time."""
+    if viewed is None or until is None or not viewer.may(Permission.VIEW_AS):
+        return False
+    return viewed.id != viewer.id and now < until

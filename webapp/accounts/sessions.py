@@ -10,7 +10,7 @@ Flask-Login's user is the read model ``SignedIn``, never a table's row.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,9 @@ from flask import Flask, current_app, g, request, session
 from flask_security import Security, UserMixin
 from flask_security.datastore import Datastore, UserDatastore
 
-from webapp.accounts import queries, sign_ins
+from webapp.accounts import queries, sign_ins, view_as
 from webapp.accounts.queries import Account, OpenSignIn
-from webapp.accounts.rules import has_ended, idle_limit
+from webapp.accounts.rules import has_ended, idle_limit, may_go_on_viewing
 from webapp.config import Environment, Settings
 from webapp.core import clock
 from webapp.core.actor import Actor, Role
@@ -41,6 +41,12 @@ class SignedIn(UserMixin):
     """How they proved who they are, see ``SignInSession.method``."""
     second_factor_at: datetime | None
     """When they last gave a second factor (UTC): acts of weight want a fresh one."""
+    viewed: Account | None = None
+    """Whom they see the desk as, reading only. ``account`` stays their own; what pages ask is the seen person's."""
+    view_as_until: datetime | None = None
+    """When seeing the desk as somebody ends by itself (UTC)."""
+    stopped_viewing: str | None = None
+    """The name of whom they saw the desk as until this very request, when that ended by itself."""
 
     @property
     def id(self) -> UUID:  # type: ignore[override]  # the mixin writes a number, ours is a UUID
@@ -60,32 +66,39 @@ class SignedIn(UserMixin):
     @property
     def name(self) -> str:
         """The person's name."""
-        return self.account.name
+        return self.seen_as.name
 
     @property
     def role(self) -> Role:
         """The person's role, read anew for each request."""
-        return self.account.role
+        return self.seen_as.role
 
     @property
     def operator_id(self) -> UUID:
         """The operator the person belongs to."""
-        return self.account.operator_id
+        return self.seen_as.operator_id
 
     @property
     def operator_name(self) -> str:
         """The operator's name, for the page's head."""
-        return self.account.operator_name
+        return self.seen_as.operator_name
 
     @property
     def locale(self) -> str:
-        """The person's language."""
+        """The reader's own language, whomever they see the desk as."""
         return self.account.locale
 
     @property
     def actor(self) -> Actor:
-        """The person as whoever acts."""
-        return self.account.actor
+        """The person as whoever acts; while viewing the seen person, with the viewer beside."""
+        if self.viewed is None:
+            return self.account.actor
+        return replace(self.viewed.actor, viewed_by=self.account.actor)
+
+    @property
+    def seen_as(self) -> Account:
+        """Whose desk it is that pages show."""
+        return self.viewed or self.account
 
 
 class SignInStore(Datastore, UserDatastore):
@@ -164,8 +177,31 @@ def forget_browser() -> None:
     g.pop("csrf_token", None)
 
 
+def renew_csrf_token() -> None:
+    """Make every form that is open in this browser worthless: what it shows is somebody else's desk now."""
+    session.pop("csrf_token", None)
+    g.pop("csrf_token", None)
+
+
 def _signed_in(found: OpenSignIn, token: str) -> SignedIn:
-    return SignedIn(found.account, token, found.session_id, found.method, found.second_factor_at)
+    user = SignedIn(found.account, token, found.session_id, found.method, found.second_factor_at)
+    if found.view_as_id is None:
+        return user
+    seen = found.viewed.actor if found.viewed is not None and found.viewed.active else None
+    if may_go_on_viewing(found.account.actor, seen, found.view_as_until, now=clock.now()):
+        return replace(user, viewed=found.viewed, view_as_until=found.view_as_until)
+    return replace(user, stopped_viewing=_stop_viewing(found))
+
+
+def _stop_viewing(found: OpenSignIn) -> str:
+    """End what has run out, and make every form that was open meanwhile worthless; returns whose desk it was."""
+    viewer, viewed = found.account.actor, found.viewed
+    operator_id = viewed.operator_id if viewed is not None else found.account.operator_id
+    assert found.view_as_id is not None
+    with acting_as(viewer), unit_of_work() as work:
+        view_as.end(work, found.session_id, found.view_as_id, operator_id, by=viewer, now=clock.now(), why="over")
+    renew_csrf_token()
+    return viewed.name if viewed is not None else ""
 
 
 def _open_sign_in(uniquifier: str, token: str) -> OpenSignIn | None:

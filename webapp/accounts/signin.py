@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import flask_security
 
-from webapp.accounts import passwords, queries, sign_ins
+from webapp.accounts import passwords, queries, sign_ins, view_as
 from webapp.accounts.passwords import hash_password
 from webapp.accounts.pending import Pending, begin_pending, end_pending, pending, take_try
 from webapp.accounts.queries import Account
@@ -133,9 +133,13 @@ def _end_what_was_before() -> None:
     end_pending()
     before = person()
     if before is not None:
+        now, by = clock.now(), before.account.actor
         # On behalf of whoever it was: it may be somebody of another operator.
-        with acting_as(before.actor), unit_of_work() as work:
-            sign_ins.end_sign_in(work, before.account, hash_of(before.token), now=clock.now())
+        with acting_as(by), unit_of_work() as work:
+            if before.viewed is not None:
+                seen = before.viewed
+                view_as.end(work, before.session_id, seen.id, seen.operator_id, by=by, now=now, why="signed_out")
+            sign_ins.end_sign_in(work, before.account, hash_of(before.token), now=now)
 
 
 def _refuse(account: Account | None) -> None:

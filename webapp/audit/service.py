@@ -60,17 +60,21 @@ def entry(
 ) -> AuditEntry:
     """One audit entry: ``what`` happened to the subject, owned by ``operator_id``.
 
-    ``before`` and ``after`` hold the fields that changed; instants, dates, ids and enums are written as text.
+    ``before`` and ``after`` hold the fields that changed; instants, dates, ids and enums are written as text. What
+    happens while an admin sees the desk as somebody is done by the admin, ``viewing_as`` that person.
     """
     where = _origin.get()
+    who = by.viewed_by or by
+    if by.viewed_by is not None:
+        after = {**(after or {}), "viewing_as": by.id}
     return AuditEntry(
         id=new_id(),
         at=at or clock.now(),
         operator_id=operator_id,
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_name=by.name,
-        actor_role=by.role,
+        actor_kind=who.kind,
+        actor_id=who.id,
+        actor_name=who.name,
+        actor_role=who.role,
         what=what,
         subject_kind=subject_kind,
         subject_id=subject_id,

@@ -159,6 +159,18 @@ class Actor:
     name: str
     role: Role | None
     operator_id: UUID | None
+    viewed_by: Actor | None = None
+    """The admin who sees the desk as this person, reading only."""
+
+    @property
+    def viewer(self) -> UUID | None:
+        """Who sees the desk as this person, if somebody does."""
+        return self.viewed_by.id if self.viewed_by is not None else None
+
+    @property
+    def viewer_name(self) -> str | None:
+        """The name of whoever sees the desk as this person."""
+        return self.viewed_by.name if self.viewed_by is not None else None
 
     @property
     def sees_everything(self) -> bool:

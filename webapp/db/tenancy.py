@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, true
@@ -20,6 +20,8 @@ class Tenant:
 
     operator_id: UUID | None
     sees_everything: bool
+    reading_only: bool = False
+    """Whether its transactions are READ ONLY: an admin sees the desk as somebody else."""
 
 
 NOBODY = Tenant(operator_id=None, sees_everything=False)
@@ -55,7 +57,12 @@ def acting_for(operator_id: UUID) -> AbstractContextManager[None]:
 
 def acting_as(actor: Actor) -> AbstractContextManager[None]:
     """Run a block on behalf of an actor: transactions begun inside carry that actor's tenant."""
-    return _acting(Tenant(actor.operator_id, actor.sees_everything))
+    return _acting(Tenant(actor.operator_id, actor.sees_everything, reading_only=actor.viewed_by is not None))
+
+
+def leaving_a_trace() -> AbstractContextManager[None]:
+    """Let a block write although the tenant is reading only: the one thing that is written then is the audit."""
+    return _acting(replace(current_tenant(), reading_only=False))
 
 
 def owned_by(column: QueryableAttribute[UUID] | ColumnElement[UUID], actor: Actor) -> ColumnElement[bool]:

@@ -123,7 +123,7 @@ class Database:
                 {
                     "operator_id": str(tenant.operator_id or ""),
                     "all": "on" if tenant.sees_everything else "off",
-                    "read_only": "on" if read_only else "off",
+                    "read_only": "on" if read_only or tenant.reading_only else "off",
                 },
             )
 

@@ -118,4 +118,5 @@ def init_web(app: Flask) -> None:
         sign_out_url=sign_out_url,
         static_url=static_url,
         status_look=status_look,
+        view_as_until=access.view_as_until,
     )

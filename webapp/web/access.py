@@ -26,6 +26,7 @@ from flask import (
     Response,
     abort,
     current_app,
+    flash,
     g,
     has_request_context,
     redirect,
@@ -37,7 +38,9 @@ from webapp.core import clock
 from webapp.core.actor import FRESH_FOR, STEP_UP, Actor, Permission
 from webapp.core.errors import Forbidden
 from webapp.db.tenancy import acting_as, acting_for_nobody
+from webapp.web.headers import SAFE_METHODS
 from webapp.web.htmx import is_htmx
+from webapp.web.words import _
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +48,7 @@ SIGN_IN_ENDPOINT: Final = "accounts.sign_in"
 SIGN_OUT_ENDPOINT: Final = "accounts.sign_out"
 CONFIRM_ENDPOINT: Final = "accounts.confirm"
 ACCOUNT_ENDPOINT: Final = "accounts.me"
+VIEW_AS_END_ENDPOINT: Final = "accounts.view_as_end"
 
 _PUBLIC: Final = "public"
 _SIGNED_IN: Final = "signed_in"
@@ -113,6 +117,12 @@ def current_actor() -> Actor:
     if actor is None:
         raise RuntimeError("current_actor() was asked in a public view")
     return actor
+
+
+def view_as_until() -> datetime | None:
+    """When seeing the desk as somebody ends by itself (UTC), as ``current_user`` tells. A Jinja global."""
+    until: datetime | None = getattr(flask_login.current_user, "view_as_until", None)
+    return until
 
 
 def may(permission: Permission | str) -> bool:
@@ -195,11 +205,14 @@ def guard() -> Response | None:
         log.error("access.undeclared", endpoint=request.endpoint)
         abort(403)
     if declared == _PUBLIC:
+        if request.method not in SAFE_METHODS:
+            _only_look(declared)
         return None
     actor = actor_or_none()
     if actor is None:
         return to_sign_in()
     _act_as(actor)
+    _only_look(declared)
     if isinstance(declared, Permission) and not actor.may(declared):
         raise Forbidden(
             "not-allowed",
@@ -214,6 +227,30 @@ def arrive() -> None:
     """Before anything else of a request: act for nobody, until the guard knows who it is."""
     g.acting = ExitStack()
     g.acting.enter_context(acting_for_nobody())
+
+
+def _only_look(declared: Guard) -> None:
+    """Whoever sees the desk as somebody else opens pages, and does nothing else but end that.
+
+    Refused are all unsafe methods, pages that lead to acts of weight, and pages about one's own account, which would
+    be the viewer's and not the seen person's. Raises ``Forbidden``.
+    """
+    actor = actor_or_none()
+    stopped: str | None = getattr(flask_login.current_user, "stopped_viewing", None)
+    if stopped is not None:
+        # What was sent stood on a page of somebody else's desk: it must not be done with the viewer's own rights.
+        if request.method not in SAFE_METHODS:
+            raise Forbidden("view-as-over", "Seeing the desk as somebody else has just ended. Nothing was changed.")
+        flash(_("Seeing the desk as %(name)s has ended by itself.", name=stopped or _("somebody")))
+    if actor is None or actor.viewed_by is None or request.endpoint in (VIEW_AS_END_ENDPOINT, SIGN_OUT_ENDPOINT):
+        return
+    if request.method in SAFE_METHODS and isinstance(declared, Permission) and declared not in STEP_UP:
+        return
+    raise Forbidden(
+        "reading-only",
+        "You see the desk as %(name)s, reading only. End that first, with the button at the top of the page.",
+        name=actor.name,
+    )
 
 
 def _act_as(actor: Actor) -> None:

@@ -39,7 +39,8 @@ def finish(response: Response) -> Response:
     log.info(
         "http.request",
         request_id=g.request_id,
-        user_id=str(actor.id) if actor else None,
+        user_id=str(actor.viewer or actor.id) if actor else None,
+        viewing_as=str(actor.id) if actor and actor.viewer else None,
         operator_id=str(actor.operator_id) if actor else None,
         route=request.url_rule.rule if request.url_rule else None,
         method=request.method,

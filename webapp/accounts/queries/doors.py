@@ -30,6 +30,10 @@ class OpenSignIn:
     method: str
     second_factor_at: datetime | None
     account: Account
+    view_as_id: UUID | None
+    view_as_until: datetime | None
+    viewed: Account | None
+    """Whom the desk is seen as, without secrets; ``None`` also when that account is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,13 @@ class Invited:
 # Functions of the database: nobody is signed in yet, so row-level security shows no operator's rows.
 _ACCOUNT = "user_id, operator_id, operator_name, email, name, role, locale, active, fs_uniquifier, password"
 _BY_EMAIL = text(f"SELECT {_ACCOUNT} FROM sign_in_account(:email)")  # noqa: S608 - a constant
+_VIEWED = (
+    "view_as_id, viewed_operator_id, viewed_operator_name, viewed_email, viewed_name, viewed_role, viewed_locale,"
+    " viewed_active"
+)
 _BY_TOKEN = text(
     "SELECT stage, session_id, created_at, last_seen_at, ends_at, method, second_factor_at, tries,"  # noqa: S608 - as above
-    f" {_ACCOUNT} FROM sign_in_session(:hash, :uniquifier)"
+    f" {_ACCOUNT}, view_as_until, {_VIEWED} FROM sign_in_session(:hash, :uniquifier)"
 ).execution_options(uncounted=True)
 _BY_CREDENTIAL = text(
     f"SELECT passkey_id, public_key, sign_count, {_ACCOUNT} FROM sign_in_passkey(:credential)"  # noqa: S608 - as above
@@ -100,6 +108,7 @@ _BY_CREDENTIAL = text(
 _BY_RESET_LINK = text(f"SELECT {_ACCOUNT} FROM reset_link_account(:hash, :now)")  # noqa: S608 - as above
 _BY_INVITATION_LINK = text("SELECT * FROM invitation_by_link(:hash, :now)")
 _INVITATION = text("SELECT * FROM invitation_open(:id, :now)")
+_MINE, _SEEN = slice(8, 18), slice(19, 27)
 
 
 def account_of(db: Session, email: str) -> Account | None:
@@ -109,7 +118,9 @@ def account_of(db: Session, email: str) -> Account | None:
 
 
 def open_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> OpenSignIn | None:
-    """The signed-in browser that holds a token, with its person: one statement, which page limits do not count.
+    """The signed-in browser that holds a token, with its person and whom that person sees the desk as.
+
+    One statement, which page limits do not count.
 
     ``None`` when there is none, when a second factor is still owed, or when the account's ``fs_uniquifier`` has changed
     since. Time limits are asked elsewhere.
@@ -124,7 +135,11 @@ def open_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> OpenSign
         ends_at=row.ends_at,
         method=row.method,
         second_factor_at=row.second_factor_at,
-        account=_account(row[8:]),
+        account=_account(row[_MINE]),
+        view_as_id=row.view_as_id,
+        view_as_until=row.view_as_until,
+        # No secrets of whoever is only looked at.
+        viewed=_account((*row[_SEEN], "", "")) if row.viewed_name is not None else None,
     )
 
 
@@ -136,7 +151,7 @@ def pending_sign_in(db: Session, token_hash: bytes, fs_uniquifier: str) -> Pendi
     row = db.execute(_BY_TOKEN, {"hash": token_hash, "uniquifier": fs_uniquifier}).one_or_none()
     if row is None or row.stage == SignInStage.OPEN:
         return None
-    return PendingSignIn(row.session_id, SignInStage(row.stage), row.tries, row.ends_at, _account(row[8:]))
+    return PendingSignIn(row.session_id, SignInStage(row.stage), row.tries, row.ends_at, _account(row[_MINE]))
 
 
 def passkey_known_as(db: Session, credential_id: bytes) -> KnownPasskey | None:

@@ -16,6 +16,7 @@ from webapp.accounts.views import (
     rights,
     second_factor,
     signing_in,
+    viewing,
 )
 from webapp.accounts.views.blueprint import bp
 
@@ -34,4 +35,5 @@ __all__ = [
     "rights",
     "second_factor",
     "signing_in",
+    "viewing",
 ]

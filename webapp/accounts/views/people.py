@@ -68,6 +68,8 @@ class UserPage:
     """Whether it is the reader's own."""
     looked_after: bool
     """Whether the reader may change it."""
+    viewable: bool
+    """Whether the reader may see the desk as this person."""
 
 
 @bp.get("/users")
@@ -107,6 +109,7 @@ def user(user_id: UUID) -> ResponseReturnValue:
         events=tuple(Event(entry, *event_look(entry), change_told(entry)) for entry in entries),
         mine=found.id == actor.id,
         looked_after=may_manage(actor, found.role, found.operator_id),
+        viewable=actor.may(Permission.VIEW_AS) and found.may_sign_in and found.id != actor.id,
     )
     return render_template("accounts/user.html", page=page)
 
