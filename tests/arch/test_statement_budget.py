@@ -66,6 +66,15 @@ OF_SOME_STATES = {
 nothing to pause; a session that is taught is neither moved nor cancelled; a file that is not there is not found; nor is
 anybody's passkey but one's own; who comes without the link of a letter finds none that works."""
 
+LOOKED_AFTER = {
+    "accounts.change_user_page",
+    "accounts.disable_user",
+    "accounts.enable_user",
+    "accounts.end_sign_ins",
+    "accounts.reset_second_factors",
+}
+"""A manager sees the other managers of the franchise, and changes only its staff."""
+
 OWNED = """
     SELECT {columns}, own FROM (
         SELECT t.*, row_number() OVER (PARTITION BY own, {kind} ORDER BY {size}, t.id) AS smallest,
@@ -108,6 +117,7 @@ FILL: dict[frozenset[str], str] = {
     ),
     frozenset({"operator_id"}): "SELECT id AS operator_id, id = CAST(:own AS uuid) AS own FROM operators",
     frozenset({"passkey_id"}): "SELECT id AS passkey_id, true AS own FROM passkeys",
+    frozenset({"user_id"}): owned("users", "id AS user_id", kind="role"),
     frozenset({"course_id"}): "SELECT id AS course_id, true AS own FROM courses",
     frozenset({"number"}): "SELECT number, true AS own FROM certificates ORDER BY id LIMIT 3",
     frozenset({"number", "token"}): "SELECT number, token, true AS own FROM certificates ORDER BY id LIMIT 3",
@@ -119,6 +129,8 @@ FILL: dict[frozenset[str], str] = {
 ASKED: dict[str, str] = {
     "audit.index": "SELECT name AS who, 'booking.' AS what, '2000-01-01' AS since FROM users ORDER BY id LIMIT 1",
     "audit.export": "SELECT 'booking.' AS what",
+    "accounts.policy": "SELECT 'auditor' AS role",
+    "accounts.users": "SELECT name AS q FROM users ORDER BY id LIMIT 1",
     "bookings.index": "SELECT reference AS q FROM bookings ORDER BY id LIMIT 1",
     "bookings.enquiries": "SELECT 'all' AS status",
     "certificates.index": "SELECT number AS q FROM certificates ORDER BY id LIMIT 1",
@@ -253,6 +265,8 @@ def may_answer(app: Flask, visit: Visit, person: Person) -> set[int]:
         return {404}
     if visit.endpoint in NEEDS_SERVERS:
         return {200, 503}
+    if visit.endpoint in LOOKED_AFTER:
+        return {200} if person.role is Role.ADMIN else {200, 403}
     return {200, 303, 404, 409} if visit.endpoint in OF_SOME_STATES else {200, 303}
 
 

@@ -101,6 +101,20 @@ def test_each_role_s_desk_opens_page_by_page_with_the_banner(
     assert opened > 5
 
 
+def test_a_family_s_page_opens_though_the_reading_is_written_down(client: DeskClient, make: Make) -> None:
+    franchise = make.franchise()
+    household = make.household(operator_id=franchise)
+    client.sign_in(make.admin())
+    view(client, make.staff(franchise))
+    for page in (
+        client.get("households.show", household_id=household.household_id),
+        client.get("households.index"),
+        client.get("bookings.enquiries", query_string={"status": "all"}),
+    ):
+        assert page.status_code == 200
+        assert BANNER in page.text
+
+
 def test_whoever_sees_the_desk_as_themselves_has_no_banner(client: DeskClient, make: Make) -> None:
     client.sign_in(make.admin())
     assert BANNER not in client.get("courses.index").text
