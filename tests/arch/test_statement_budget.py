@@ -70,7 +70,7 @@ LOOKED_AFTER = {
     "accounts.change_user_page",
     "accounts.disable_user",
     "accounts.enable_user",
-    "accounts.end_sign_ins",
+    "accounts.sign_user_out",
     "accounts.reset_second_factors",
 }
 """A manager sees the other managers of the franchise, and changes only its staff."""

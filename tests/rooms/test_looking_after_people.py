@@ -52,7 +52,8 @@ def entries(db: Database, person: Person) -> list[AuditEntry]:
     """What the audit says of an account after it was made."""
     with db.read_only() as session:
         found = select(AuditEntry).where(
-            AuditEntry.subject_id == person.id, AuditEntry.what.not_in(["account.created", "account.signed_in"])
+            AuditEntry.subject_id == person.id,
+            AuditEntry.what.not_in(["account.created", "account.signed_in", "account.totp_set_up"]),
         )
         return list(session.scalars(found.order_by(AuditEntry.id)))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from tests.make import Make, Person
@@ -15,6 +18,7 @@ from webapp.accounts.invitations import InvitationCommand
 from webapp.accounts.invitations import invite as invite_somebody
 from webapp.accounts.models import Invitation, User
 from webapp.accounts.rules import InvitationState
+from webapp.accounts.words import EVENTS
 from webapp.core.actor import SYSTEM, Role
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db.work import Database
@@ -23,14 +27,14 @@ FORM_PAGES = [
     "accounts.change_user_page",
     "accounts.disable_user",
     "accounts.enable_user",
-    "accounts.end_sign_ins",
+    "accounts.sign_user_out",
     "accounts.reset_second_factors",
 ]
 ACTS = [
     "accounts.change_user",
     "accounts.disable_user",
     "accounts.enable_user",
-    "accounts.end_sign_ins",
+    "accounts.sign_user_out",
     "accounts.reset_second_factors",
 ]
 LOOKING_ON = [Role.FRANCHISE_STAFF, Role.COMPANY_STAFF, Role.AUDITOR]
@@ -211,6 +215,13 @@ def test_an_accounts_page_tells_of_factors_sign_ins_and_what_happened(
     assert client.statements <= 12
 
 
+def test_every_event_of_an_account_has_words(app: Flask) -> None:
+    folder = Path(app.root_path) / "accounts"
+    kinds = {kind for path in folder.rglob("*.py") for kind in re.findall(r'"(account\.[a-z_]+)"', path.read_text())}
+    assert {"account.created", "account.view_as_begun"} <= kinds
+    assert kinds <= EVENTS.keys()
+
+
 def seen(client: DeskClient, person: Person) -> dict[str, str]:
     """The hidden field of the form for an account, as the page has it."""
     page = client.get("accounts.change_user_page", user_id=person.id).text
@@ -231,7 +242,7 @@ def test_a_manager_changes_switches_off_and_on_and_signs_out_the_own_staff(
     done = client.post("accounts.change_user", user_id=staff.id, data=data)
     assert (done.status_code, done.location) == (303, f"/users/{staff.id}")
     assert (stored(db, staff).name, stored(db, staff).locale) == ("Asha Rao", "te")
-    for endpoint in ("accounts.end_sign_ins", "accounts.disable_user", "accounts.enable_user"):
+    for endpoint in ("accounts.sign_user_out", "accounts.disable_user", "accounts.enable_user"):
         assert client.get(endpoint, user_id=staff.id).status_code == 200
         assert client.post(endpoint, user_id=staff.id).status_code == 303
     assert browser.get("courses.index").status_code == 303

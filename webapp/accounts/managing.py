@@ -14,8 +14,9 @@ from uuid import UUID
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from webapp.accounts import second_factors
 from webapp.accounts.letters import promise_letter
-from webapp.accounts.models import Passkey, PasskeyChallenge, RecoveryCode, User
+from webapp.accounts.models import PasskeyChallenge, User
 from webapp.accounts.rules import LetterKind, check_may_give, check_role, may_manage, normalised_email
 from webapp.accounts.service import UserCommand, end_all_sign_ins, flush
 from webapp.audit import service as audit
@@ -98,11 +99,8 @@ def reset_second_factors(work: Work, user_id: UUID, *, by: Actor, now: datetime)
     if user.id == by.id:
         raise Forbidden("own-second-factors", "Change your own second factors on your account's page.")
     end_all_sign_ins(work, user)
-    for table in (RecoveryCode, Passkey, PasskeyChallenge):
-        work.db.execute(delete(table).where(table.user_id == user.id))
-    user.totp_secret = user.totp_counter = None
-    audit.record(work, "account.second_factors_reset", "user", user.id, operator_id=user.operator_id, by=by, at=now)
-    _promise(work, LetterKind.SECOND_FACTOR_CHANGED, user, user.email, now=now)
+    work.db.execute(delete(PasskeyChallenge).where(PasskeyChallenge.user_id == user.id))
+    second_factors.reset(work, user.id, by=by, now=now)
 
 
 def _seen_now(known: UserCommand) -> str:
@@ -167,7 +165,7 @@ def _become(work: Work, held: _Held, command: UserCommand, *, by: Actor, now: da
     _record(work, user, known, wanted, differing, by=by, now=now)
     if changed & _TOLD_BY_LETTER:
         for email in sorted({known.email, wanted.email}):
-            _promise(work, LetterKind.ACCOUNT_CHANGED, user, email, now=now)
+            _promise(work, user, email, now=now)
     return True
 
 
@@ -206,5 +204,13 @@ def _record(
         audit.record(work, "account.moved_away", "user", user.id, operator_id=known.operator_id, by=by, at=now)
 
 
-def _promise(work: Work, kind: LetterKind, user: User, email: str, *, now: datetime) -> None:
-    promise_letter(work, kind, operator_id=user.operator_id, email=email, locale=user.locale, user_id=user.id, now=now)
+def _promise(work: Work, user: User, email: str, *, now: datetime) -> None:
+    promise_letter(
+        work,
+        LetterKind.ACCOUNT_CHANGED,
+        operator_id=user.operator_id,
+        email=email,
+        locale=user.locale,
+        user_id=user.id,
+        now=now,
+    )

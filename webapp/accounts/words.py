@@ -21,7 +21,7 @@ ROLES: Final[dict[Role, Any]] = {
     Role.AUDITOR: _("Auditor"),
 }
 
-_EVENTS: Final[dict[str, tuple[str, Any]]] = {
+EVENTS: Final[dict[str, tuple[str, Any]]] = {
     "account.created": ("plus", _("Account made")),
     "account.changed": ("pencil", _("Account changed")),
     "account.moved_away": ("arrow-right", _("Moved to another operator")),
@@ -29,12 +29,27 @@ _EVENTS: Final[dict[str, tuple[str, Any]]] = {
     "account.signed_out": ("logout", _("Signed out")),
     "account.signed_out_everywhere": ("logout", _("Signed out everywhere")),
     "account.sign_in_failed": ("alert-circle", _("Sign-in refused")),
+    "account.signed_out_elsewhere": ("logout", _("Signed out everywhere else")),
+    "account.joined": ("plus", _("Accepted an invitation")),
+    "account.confirmed": ("shield-check", _("Second factor given again")),
+    "account.second_factor_failed": ("alert-circle", _("Second factor refused")),
+    "account.totp_set_up": ("shield-check", _("Authenticator app set up")),
+    "account.totp_replaced": ("shield-check", _("Authenticator app replaced")),
+    "account.totp_removed": ("shield-check", _("Authenticator app removed")),
+    "account.recovery_codes_made": ("key", _("Recovery codes made")),
+    "account.recovery_code_used": ("key", _("Recovery code used")),
+    "account.passkey_added": ("key", _("Passkey added")),
+    "account.passkey_removed": ("key", _("Passkey removed")),
+    "account.passkey_renamed": ("key", _("Passkey renamed")),
+    "account.passkey_refused": ("alert-circle", _("Passkey refused")),
+    "account.reset_asked": ("mail", _("Link for a new password asked for")),
     "account.password_reset": ("lock", _("Password set anew")),
     "account.password_changed": ("lock", _("Password changed")),
     "account.second_factors_reset": ("shield-check", _("Second factors reset")),
     "account.view_as_begun": ("user-check", _("An admin began to see the desk as this person")),
     "account.view_as_ended": ("user-check", _("An admin stopped seeing the desk as this person")),
 }
+"""The icon and the words of what happens to an account."""
 _CHANGED: Final[dict[str, Any]] = {
     "name": _("Name"),
     "email": _("E-mail address"),
@@ -47,7 +62,7 @@ _CHANGED: Final[dict[str, Any]] = {
 
 def event_look(entry: Happened) -> tuple[str, str]:
     """The icon and the words of an audit entry about an account; an unknown kind is told as it is stored."""
-    icon, words = _EVENTS.get(entry.what, ("activity", entry.what))
+    icon, words = EVENTS.get(entry.what, ("activity", entry.what))
     return icon, str(words)
 
 

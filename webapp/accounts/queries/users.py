@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Invitation, Letter, Passkey, RecoveryCode, SignInSession, User
@@ -116,8 +117,14 @@ def users_index(
     return tuple(UserRow(*row) for row in rows), total
 
 
-def user_detail(db: Session, user_id: UUID, *, visible_to: Actor, now: datetime) -> UserDetail:
-    """One account. Raises ``NotFound``, also for another operator's (rule E2)."""
+def user_detail(
+    db: Session, user_id: UUID, *, visible_to: Actor, seen_after: Mapping[Role, datetime], now: datetime
+) -> UserDetail:
+    """One account; browsers of a role not ``seen_after`` that role's instant are over.
+
+    Raises ``NotFound``, also for another operator's (rule E2).
+    """
+    not_idle = SignInSession.last_seen_at > case(dict(seen_after), value=User.role)
     row: Any = db.execute(
         select(
             User.id,
@@ -134,7 +141,7 @@ def user_detail(db: Session, user_id: UUID, *, visible_to: Actor, now: datetime)
             User.totp_secret.is_not(None),
             _count_of(Passkey),
             _count_of(RecoveryCode, RecoveryCode.used_at.is_(None)),
-            _count_of(SignInSession, SignInSession.stage == SignInStage.OPEN, SignInSession.ends_at > now),
+            _count_of(SignInSession, SignInSession.stage == SignInStage.OPEN, SignInSession.ends_at > now, not_idle),
         )
         .join(Operator, Operator.id == User.operator_id)
         .where(User.id == user_id, owned_by(User.operator_id, visible_to))

@@ -69,7 +69,7 @@ ENABLE: Final = Act(
     lambda work, user_id, by: managing.set_active(work, user_id, True, by=by, now=clock.now()),
 )
 END_SIGN_INS: Final = Act(
-    "accounts.end_sign_ins",
+    "accounts.sign_user_out",
     _l("Sign %(name)s out everywhere"),
     (_l("Every browser is signed out at once. The person can sign in again."),),
     _l("Sign out everywhere"),
@@ -111,7 +111,7 @@ def enable_user(user_id: UUID) -> ResponseReturnValue:
 
 @bp.route("/users/<uuid:user_id>/sign-out", methods=["GET", "POST"])
 @requires(Permission.USER_WRITE)
-def end_sign_ins(user_id: UUID) -> ResponseReturnValue:
+def sign_user_out(user_id: UUID) -> ResponseReturnValue:
     """Sign an account out everywhere."""
     return _perform(END_SIGN_INS, user_id)
 

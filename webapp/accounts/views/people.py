@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from flask import flash, render_template, request, url_for
@@ -19,12 +20,13 @@ from webapp.accounts.queries.users import (
     user_detail,
     users_index,
 )
-from webapp.accounts.rules import may_manage
+from webapp.accounts.rules import idle_limit, may_manage
+from webapp.accounts.sessions import settings_in_use
 from webapp.accounts.views.blueprint import bp
 from webapp.accounts.words import change_told, event_look
 from webapp.audit.queries import Happened, history
 from webapp.core import clock
-from webapp.core.actor import Actor, Permission
+from webapp.core.actor import Actor, Permission, Role
 from webapp.core.errors import Conflict, Forbidden, Invalid
 from webapp.db.work import read_only, retrying
 from webapp.operators.queries import OperatorRow, operators_index
@@ -102,7 +104,7 @@ def user(user_id: UUID) -> ResponseReturnValue:
     """One account."""
     actor = current_actor()
     with read_only() as db:
-        found = user_detail(db, user_id, visible_to=actor, now=clock.now())
+        found = detail_of(db, user_id, actor)
         entries = history(db, [user_id], visible_to=actor, limit=_RECENT)
     page = UserPage(
         user=found,
@@ -144,6 +146,13 @@ def change_user(user_id: UUID) -> ResponseReturnValue:
     return redirect_after(url_for("accounts.user", user_id=user_id))
 
 
+def detail_of(db: Session, user_id: UUID, actor: Actor) -> UserDetail:
+    """One account as the actor may see it. Raises ``NotFound``."""
+    now, desk_limit = clock.now(), timedelta(minutes=settings_in_use().session_idle_minutes)
+    seen_after = {role: now - idle_limit(role, desk_limit) for role in Role}
+    return user_detail(db, user_id, visible_to=actor, seen_after=seen_after, now=now)
+
+
 def operators_of(db: Session, actor: Actor) -> tuple[OperatorRow, ...]:
     """The operators the actor may see, to choose among."""
     owners, _total = operators_index(db, visible_to=actor)
@@ -156,7 +165,7 @@ def to_look_after(user_id: UUID, actor: Actor) -> tuple[UserDetail, tuple[Operat
     Raises ``NotFound`` for one that is not there or not the actor's, ``Forbidden`` for one that others look after.
     """
     with read_only() as db:
-        found = user_detail(db, user_id, visible_to=actor, now=clock.now())
+        found = detail_of(db, user_id, actor)
         owners = operators_of(db, actor)
     if not may_manage(actor, found.role, found.operator_id):
         raise Forbidden("account-not-yours", "You look after your own franchise's staff. Ask an admin to do it.")

@@ -8,9 +8,9 @@ from flask import flash, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.accounts import sessions, signin, view_as
-from webapp.accounts.queries.users import user_detail
 from webapp.accounts.rules import VIEW_AS_LIMIT
 from webapp.accounts.views.blueprint import bp
+from webapp.accounts.views.people import detail_of
 from webapp.core import clock
 from webapp.core.actor import Permission
 from webapp.core.errors import Conflict, Forbidden
@@ -30,7 +30,7 @@ def view_as_begin(user_id: UUID) -> ResponseReturnValue:
     me, now, form, status = signin.person(), clock.now(), BaseForm(), 200
     assert me is not None
     with read_only() as db:
-        found = user_detail(db, user_id, visible_to=current_actor(), now=now)
+        found = detail_of(db, user_id, current_actor())
     if form.validate_on_submit():
         try:
             retrying(lambda work: view_as.begin(work, me.session_id, user_id, by=me.actor, now=now))
