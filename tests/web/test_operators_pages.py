@@ -65,6 +65,9 @@ def seen(client: DeskClient, operator_id: Any) -> dict[str, str]:
 
 def test_an_admin_founds_a_franchise(client: DeskClient, make: Make, db: Database) -> None:
     client.sign_in(make.admin())
+    form = client.get("operators.create").text
+    assert 'action="/operators/new"' in form
+    assert "Found the franchise" in form
     done = client.post("operators.create", data={"name": " Godavari  Tutors ", "four_eyes": "y"})
     assert done.status_code == 303
     page = client.get(done.location)

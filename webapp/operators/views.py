@@ -142,7 +142,7 @@ def _operator(operator_id: UUID) -> queries.OperatorRow:
 
 def _form(found: queries.OperatorRow | None, form: OperatorForm, status: int) -> ResponseReturnValue:
     return render_page_or_fragment(
-        "operators/form.html", "operators/_form.html", status=status, operator=found, form=form
+        "operators/form.html", "operators/_form.html", status=status, owner=found, form=form
     )
 
 
