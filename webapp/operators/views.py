@@ -141,9 +141,7 @@ def _operator(operator_id: UUID) -> queries.OperatorRow:
 
 
 def _form(found: queries.OperatorRow | None, form: OperatorForm, status: int) -> ResponseReturnValue:
-    return render_page_or_fragment(
-        "operators/form.html", "operators/_form.html", status=status, owner=found, form=form
-    )
+    return render_page_or_fragment("operators/form.html", "operators/_form.html", status=status, owner=found, form=form)
 
 
 def _switch(operator_id: UUID, *, active: bool) -> ResponseReturnValue:
