@@ -113,7 +113,7 @@ def cancel_booking(work: Work, booking_id: UUID, *, version: int, reason: str, b
     reason = required_reason(reason)
     booking = booking_to_change(work.db, booking_id, by=by, version=version)
     _withdraw_open(work, booking_id, by=by, now=now, reason=reason)
-    move_booking(work, booking, BookingStatus.CANCELLED, by=by, now=now, reason=reason, closed_reason=reason)
+    move_booking(work, booking, BookingStatus.CANCELLED, by=by, now=now, closed_reason=reason)
     cancel_remaining(work, booking, by=by, now=now)
 
 
@@ -203,7 +203,7 @@ def _decide(
         by=by,
         at=now,
         before={"status": before},
-        after={"status": to, **({"reason": reason} if reason else {})},
+        after={"status": to},
     )
 
 
@@ -260,4 +260,4 @@ def _end(
     _decide(work, assignment, to, by=by, now=now, reason=reason)
     schedule.release(work, booking.id, operator_id=booking.operator_id, by=by, now=now, assignment_id=assignment.id)
     if assignment.kind is AssignmentKind.COURSE:
-        move_booking(work, booking, BookingStatus.WAITLISTED, by=by, now=now, reason=reason)
+        move_booking(work, booking, BookingStatus.WAITLISTED, by=by, now=now)

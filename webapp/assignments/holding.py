@@ -162,7 +162,7 @@ def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[
     }
     if change := holding.change:
         numbers = [session.planned.number for session in booking.sessions]
-        proposal |= {"kind": change.kind, "reason": change.purpose, "numbers": numbers}
+        proposal |= {"kind": change.kind, "numbers": numbers}  # the purpose, in people's words, stays on the row
         return [entry("assignment.proposed", "assignment", assignment_id, holding.by, None, proposal)]
     entries = [
         entry("assignment.proposed", "assignment", assignment_id, holding.by, None, proposal),

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from webapp.audit import service as audit
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.placing import (
+    PLACE,
     BookingCommand,
     PlacedBooking,
     check_family,
@@ -110,13 +111,14 @@ def edit_booking(
     check_request(request, students=len(set(command.student_ids)), now=now)
     check_family(work.db, command, zone.operator_id)
     sessions = with_moves(plan_sessions(request), command.moves, zone.time_zone)
-    before = {name: getattr(booking, name) for name in stored(command, zone)}
+    wanted = stored(command, zone)
+    before = {name: getattr(booking, name) for name in wanted}
     work.db.execute(delete(CourseSession).where(CourseSession.booking_id == booking_id))
     work.db.execute(delete(BookingStudent).where(BookingStudent.booking_id == booking_id))
     work.db.execute(
         update(Booking)
         .where(Booking.id == booking_id)
-        .values(version=Booking.version + 1, **stored(command, zone))
+        .values(version=Booking.version + 1, **wanted)
         .execution_options(synchronize_session=False)
     )
     store_parts(work.db, booking_id, zone, command, sessions)
@@ -128,8 +130,8 @@ def edit_booking(
         operator_id=booking.operator_id,
         by=by,
         at=now,
-        before=before,
-        after=told(command, zone),
+        before={name: value for name, value in before.items() if name not in PLACE},
+        after=told(command, zone) | {"place_changed": any(before[name] != wanted[name] for name in PLACE)},
     )
     return PlacedBooking(booking_id, booking.reference, booking.operator_id, sessions)
 
@@ -160,12 +162,12 @@ def move_booking(
     *,
     by: Actor,
     now: datetime,
-    reason: str | None = None,
     **changes: Any,
 ) -> None:
     """Move a locked booking's status through the table of allowed moves, with its audit entry.
 
-    Raises ``Conflict`` ``booking-move``.
+    A reason stands on the row and never in the audit: people write of families in it, who may want it erased. Raises
+    ``Conflict`` ``booking-move``.
     """
     before = booking.status
     booking.status = moved(before, to)
@@ -181,7 +183,7 @@ def move_booking(
         by=by,
         at=now,
         before={"status": before},
-        after={"status": to, **({"reason": reason} if reason else {})},
+        after={"status": to},
     )
 
 
@@ -219,7 +221,6 @@ def close_short(work: Work, booking_id: UUID, *, version: int, reason: str, by: 
         BookingStatus.COMPLETED,
         by=by,
         now=now,
-        reason=reason,
         closed_reason=reason,
         completed_at=now,
     )

@@ -151,6 +151,7 @@ def cancel_session(work: Work, session_id: UUID, *, version: int, reason: str, b
     schedule.release_sessions(work, booking.id, [session_id], operator_id=booking.operator_id, by=by, now=now)
     before = session.status
     session.status = moved(before, CourseSessionStatus.CANCELLED)
+    session.cancelled_reason = reason
     booking.version += 1
     audit.record(
         work,
@@ -161,7 +162,7 @@ def cancel_session(work: Work, session_id: UUID, *, version: int, reason: str, b
         by=by,
         at=now,
         before={"status": before},
-        after={"status": session.status, "booking_id": booking.id, "number": session.number, "reason": reason},
+        after={"status": session.status, "booking_id": booking.id, "number": session.number},
     )
 
 

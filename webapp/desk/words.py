@@ -94,28 +94,32 @@ _TOLD_ELSEWHERE: Final = frozenset(
 
 
 def event_words(
-    happened: Happened, *, trainer: str = "", number: int | None = None, proposed: Happened | None = None
+    happened: Happened,
+    *,
+    trainer: str = "",
+    number: int | None = None,
+    proposed: Happened | None = None,
+    reason: str = "",
 ) -> Event | None:
     """An audit entry as a line of the timeline, ``None`` for one that another line tells. A Jinja global.
 
     ``trainer`` is who a proposal is about, ``proposed`` the entry that tells what it is for, ``number`` the session an
-    entry is about.
+    entry is about, ``reason`` what was given for it: the row has it, the audit does not.
     """
     if happened.what in _TOLD_ELSEWHERE:
         return None
     if happened.what == "session.attendance" and not happened.before:
         return None  # The first marks come with the session's completion; only a correction is a line of its own.
     who = _("The desk") if happened.actor_kind is ActorKind.SYSTEM else happened.actor_name
-    text = str(happened.after.get("reason") or "")
     if happened.what == "booking.payment":
         words = {status.value: word for status, word in PAYMENTS.items()}
         status = words.get(str(happened.after.get("payment_status")), "")
-        return Event("cash", _("%(who)s noted the payment: %(status)s", who=who, status=status), text)
+        return Event("cash", _("%(who)s noted the payment: %(status)s", who=who, status=status), "")
     proposal = proposed.after if proposed else happened.after
     icon, sentence = _CHANGES.get(_change_of(happened, proposal)) or _PLAIN.get(happened.what, _UNKNOWN)
     numbers = proposal.get("numbers") or [number or happened.after.get("number") or ""]
     places = {"who": who, "trainer": trainer, "number": ", ".join(map(str, numbers)), "what": happened.what}
-    return Event(icon, str(sentence) % places, _days_of(happened) or text)
+    return Event(icon, str(sentence) % places, _days_of(happened) or reason)
 
 
 def _change_of(happened: Happened, proposal: Mapping[str, Any]) -> tuple[str, str]:
