@@ -27,6 +27,7 @@ from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
 from webapp.db.tenancy import acting_for_nobody
 from webapp.db.work import Database, connect
+from webapp.households import jobs as households
 from webapp.ops.sweeper import Periodic
 from webapp.queue.doorbell import Doorbell
 
@@ -35,6 +36,8 @@ Handler = Callable[..., object]
 
 HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.ISSUE_CERTIFICATES: certificates.issue,
+    JobName.ERASE_FILES: certificates.erase_files,
+    JobName.NOTE_ERASURES: households.note_erasures,
     JobName.EXPIRE_HOLDS: assignments.expire_holds,
     JobName.RETRY_WAITLIST: assignments.retry_waitlist,
     JobName.EXPIRE_DRAFTS: bookings.expire_drafts,
@@ -45,6 +48,8 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
 
 PERIODIC: Final = (
     Periodic(JobName.ISSUE_CERTIFICATES, timedelta(seconds=5), certificates.ring_again),
+    Periodic(JobName.ERASE_FILES, timedelta(seconds=60), certificates.ring_erase_files),
+    Periodic(JobName.NOTE_ERASURES, timedelta(seconds=60), households.ring_note_erasures),
     Periodic(JobName.EXPIRE_HOLDS, timedelta(seconds=30), assignments.expire_holds),
     Periodic(JobName.RETRY_WAITLIST, timedelta(seconds=60), assignments.retry_waitlist),
     Periodic(JobName.EXPIRE_DRAFTS, timedelta(minutes=10), bookings.expire_drafts),
@@ -54,7 +59,7 @@ PERIODIC: Final = (
     Periodic(JobName.SEAL_AUDIT, timedelta(days=1), audit.seal_forgotten),
 )
 """What the sweeper does itself. It only touches the database, so it goes on while Redis is away; certificates and
-letters need a work-horse, so for them it rings."""
+letters need a work-horse, and files are none of its business: for them it rings."""
 
 POOL_SIZE: Final = 2
 _SENTRY_SECONDS: Final = 2.0

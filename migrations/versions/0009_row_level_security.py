@@ -87,7 +87,9 @@ READ_ACROSS = {
     "operators": "id, name, active",
     "zones": "id, operator_id, name, label, kind, center_lat, center_lng, radius_km, ring, max_travel_km, bounds,"
     " area_km2, time_zone, travel_buffer_minutes, active, created_at",
-    "certificates": "id, operator_id, number, token, state, payload, awarded_on, next_at, lease_until, attempts",
+    "certificates": "id, operator_id, number, token, state, payload, awarded_on, next_at, lease_until, attempts,"
+    " pdf_sha256, erased_at, file_erased_at",
+    "households": "id, operator_id, erased_at, erasure_noted_at",
     "users": "id, operator_id, email, name, role, locale, active, fs_uniquifier, password",
     "sign_in_sessions": "id, operator_id, user_id, token_hash, created_at, last_seen_at, ends_at, stage, method,"
     " second_factor_at, tries",
@@ -171,9 +173,9 @@ FUNCTIONS = {
     WHERE z.id = with_zone""",
     ),
     "certificate_shown(with_number text)": (
-        "TABLE (state varchar, token varchar, payload jsonb, awarded_on date)",
+        "TABLE (state varchar, token varchar, payload jsonb, awarded_on date, pdf_sha256 varchar, erased_at timestamptz)",
         """
-    SELECT c.state, c.token, c.payload, c.awarded_on
+    SELECT c.state, c.token, c.payload, c.awarded_on, c.pdf_sha256, c.erased_at
     FROM certificates c
     WHERE c.number = with_number AND c.state IN ('issued', 'revoked', 'replaced')""",
     ),
@@ -225,6 +227,24 @@ FUNCTIONS = {
     WHERE c.state = 'pending' AND c.next_at <= by_instant
       AND (c.lease_until IS NULL OR c.lease_until <= by_instant)
     GROUP BY c.operator_id ORDER BY min(c.next_at)""",
+    ),
+    "certificate_files_to_erase(at_most integer)": (
+        "TABLE (id uuid, operator_id uuid)",
+        """
+    SELECT c.id, c.operator_id
+    FROM certificates c
+    WHERE c.erased_at IS NOT NULL AND c.file_erased_at IS NULL AND c.pdf_sha256 IS NOT NULL
+    ORDER BY c.erased_at, c.id
+    LIMIT at_most""",
+    ),
+    "erasures_to_note(at_most integer)": (
+        "TABLE (id uuid, operator_id uuid)",
+        """
+    SELECT h.id, h.operator_id
+    FROM households h
+    WHERE h.erased_at IS NOT NULL AND h.erasure_noted_at IS NULL
+    ORDER BY h.erased_at, h.id
+    LIMIT at_most""",
     ),
     "bookings_to_retry(by_instant timestamptz, of_operator uuid, after_booking uuid, at_most integer)": (
         "TABLE (id uuid, operator_id uuid)",

@@ -187,6 +187,10 @@ class PoorStore:
         """What was kept."""
         return self._store.get(sha256)
 
+    def remove(self, sha256: str) -> None:
+        """Let go."""
+        self._store.remove(sha256)
+
 
 @pytest.fixture
 def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetime], None]) -> Iterator[Demo]:

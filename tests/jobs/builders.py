@@ -119,6 +119,10 @@ class Shelf:
         except KeyError as error:
             raise FileMissing(sha256) from error
 
+    def remove(self, sha256: str) -> None:
+        """Forget what was put."""
+        self.files.pop(sha256, None)
+
 
 def rows(database: Database, sql: str, **values: object) -> list[tuple[object, ...]]:
     """What a question of the test finds, asked in SQL that knows nothing of the code under test."""

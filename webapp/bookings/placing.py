@@ -29,7 +29,8 @@ from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.geo import Location
 from webapp.core.ids import new_id
 from webapp.courses.models import Course
-from webapp.households.models import Household, Student
+from webapp.households.erasing import must_live_at
+from webapp.households.models import Student
 from webapp.zones.queries import ZoneAt
 
 _REFERENCE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -109,18 +110,17 @@ def choose_zone(zones: Sequence[ZoneAt], wanted: UUID | None, *, by: Actor) -> Z
 
 
 def check_family(db: Session, command: BookingCommand, operator_id: UUID) -> None:
-    """The household, its students and the course exist and are the operator's, or it is ``NotFound``."""
+    """The household, its students and the course exist and are the operator's, or it is ``NotFound``.
+
+    Nobody erases the household until the transaction ends; raises ``Conflict`` when somebody has.
+    """
     db.flush()  # a family may have been registered in this very transaction
+    must_live_at(db, command.household_id, operator_id)
     wanted = set(command.student_ids)
     students = (
         select(func.count())
         .select_from(Student)
-        .join(Household, Household.id == Student.household_id)
-        .where(
-            Student.id.in_(wanted),
-            Student.household_id == command.household_id,
-            Household.operator_id == operator_id,
-        )
+        .where(Student.id.in_(wanted), Student.household_id == command.household_id)
         .scalar_subquery()
     )
     course = select(func.count()).select_from(Course).where(Course.id == command.course_id, Course.active)
@@ -150,10 +150,15 @@ def stored(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
     }
 
 
+PLACE = frozenset({"address", "lat", "lng"})
+"""Where a family lives, which the audit never says: its entries cannot be erased."""
+
+
 def told(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
     """What the audit says of a booking's content."""
     moves = {"moves": [[number, f"{at:%H:%M}"] for number, at in command.moves]} if command.moves else {}
-    return {**stored(command, zone), "student_ids": sorted(command.student_ids), **moves}
+    said = {name: value for name, value in stored(command, zone).items() if name not in PLACE}
+    return {**said, "student_ids": sorted(command.student_ids), **moves}
 
 
 def insert_with_reference(db: Session, values: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from rq.timeouts import BaseTimeoutException
 
-from webapp.certificates import service
+from webapp.certificates import erasing, service
 from webapp.certificates.pdf import CertificatePayload, CertificateRenderer, RenderFailed
 from webapp.certificates.queries import issuing
 from webapp.clients.files import FileStore, store_from_url
@@ -108,3 +108,45 @@ def ring_again(ctx: JobContext) -> bool:
     if given_up or any(now - one.oldest > STUCK_AFTER for one in late):
         log.error("certificates.stuck", due=sum(one.due for one in late), given_up=given_up)
     return bool(late)
+
+
+def erase_files(ctx: JobContext, *, store: FileStore | None = None) -> int:
+    """Remove the files of certificates whose family was erased, at most ``BATCH``; returns how many rows are settled.
+
+    Harmless at any time and in any number at once. A file goes before its row says so: whoever is killed in between
+    has it removed once more, which finds nothing.
+    """
+    store = store or store_from_url(ctx.settings.certificate_store_url)
+    with ctx.read_only() as db:
+        due = issuing.due_file_erasures(db, limit=BATCH)
+    settled = 0
+    for certificate_id, operator_id in due:
+        with acting_for(operator_id):
+            settled += _erase_file(ctx, certificate_id, store)
+    return settled
+
+
+def _erase_file(ctx: JobContext, certificate_id: UUID, store: FileStore) -> bool:
+    with ctx.read_only() as db:
+        found = issuing.file_to_erase(db, certificate_id)
+    if found is None:
+        return False
+    sha256, shared = found
+    if not shared:
+        try:
+            store.remove(sha256)
+        except OSError as error:
+            # The row stays due, and the next ring tries again.
+            log.error("certificate.file_not_erased", certificate_id=str(certificate_id), error=type(error).__name__)
+            return False
+    with ctx.unit_of_work() as work:
+        return erasing.record_file_erased(work, certificate_id, now=ctx.now())
+
+
+def ring_erase_files(ctx: JobContext) -> bool:
+    """Ring for files that are still to be removed, whatever became of their first ring; whether it rang."""
+    with ctx.unit_of_work() as work:
+        due = bool(issuing.due_file_erasures(work.db, limit=1))
+        if due:
+            work.after_commit(JobName.ERASE_FILES)
+    return due

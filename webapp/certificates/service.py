@@ -25,7 +25,7 @@ from webapp.certificates.queries import issuing
 from webapp.certificates.rules import CertificateState
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.clock import today_in
-from webapp.core.errors import RuleBroken
+from webapp.core.errors import Conflict, RuleBroken
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.work import Work
@@ -132,7 +132,7 @@ def _promise(
         stored = insert(Certificate).values(row).on_conflict_do_nothing().returning(Certificate.id)
         if work.db.scalar(stored) is not None:
             after = {"state": CertificateState.PENDING, "number": number, "booking_id": booking_id}
-            _audit(work, "promised", certificate_id, booking.operator_id, by=by, now=now, after=after)
+            tell(work, "promised", certificate_id, booking.operator_id, by=by, now=now, after=after)
             return certificate_id
         if issuing.is_promised(work.db, booking_id, student.id):
             return None
@@ -171,7 +171,7 @@ def publish(work: Work, claim: Claim, pdf_sha256: str, *, now: datetime) -> bool
     operator_id = _settle(work, claim, values)
     if operator_id is None:
         return False
-    _audit(
+    tell(
         work,
         "issued",
         claim.certificate_id,
@@ -216,13 +216,18 @@ def give_up_exhausted(work: Work, *, now: datetime) -> int:
 
 
 def retry(work: Work, certificate_id: UUID, *, by: Actor, now: datetime) -> None:
-    """Have a failed certificate made after all. Raises ``NotFound``, or ``Conflict`` when it has not failed."""
+    """Have a failed certificate made after all.
+
+    Raises ``NotFound``, and ``Conflict`` when it has not failed or its family's data was erased.
+    """
     certificate = issuing.certificate_to_change(work.db, certificate_id, by=by)
+    if certificate.erased_at is not None:
+        raise Conflict("certificate-erased", "The family's data was erased: this certificate is not made any more.")
     before = {"state": certificate.state, "attempts": certificate.attempts, "last_error": certificate.last_error}
     certificate.state = rules.moved(certificate.state, CertificateState.PENDING)
     certificate.attempts, certificate.next_at, certificate.last_error = 0, now, None
     after = {"state": certificate.state}
-    _audit(work, "retried", certificate_id, certificate.operator_id, by=by, now=now, before=before, after=after)
+    tell(work, "retried", certificate_id, certificate.operator_id, by=by, now=now, before=before, after=after)
     work.after_commit(JobName.ISSUE_CERTIFICATES)
 
 
@@ -252,10 +257,10 @@ def _settle(work: Work, claim: Claim, values: Mapping[str, Any]) -> UUID | None:
 def _audit_failed(work: Work, certificate_id: UUID, operator_id: UUID, problem: str, *, now: datetime) -> None:
     before = {"state": CertificateState.PENDING}
     after = {"state": CertificateState.FAILED, "last_error": problem}
-    _audit(work, "failed", certificate_id, operator_id, by=SYSTEM, now=now, before=before, after=after)
+    tell(work, "failed", certificate_id, operator_id, by=SYSTEM, now=now, before=before, after=after)
 
 
-def _audit(
+def tell(
     work: Work,
     what: str,
     certificate_id: UUID,
@@ -266,6 +271,7 @@ def _audit(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
+    """Append what happened to a certificate to the audit; ``what`` is the second half of its name."""
     audit.record(
         work,
         f"certificate.{what}",

@@ -88,9 +88,11 @@ def show(certificate_id: UUID) -> ResponseReturnValue:
 @bp.get("/certificates/<uuid:certificate_id>/pdf")
 @requires(Permission.CERTIFICATE_READ)
 def pdf(certificate_id: UUID) -> ResponseReturnValue:
-    """The file, to be kept or printed; 404 until it is issued."""
+    """The file, to be kept or printed; 404 until it is issued, and once the family's data was erased."""
     with read_only() as db:
         certificate = pages.certificate_facts(db, certificate_id, visible_to=current_actor())
+    if certificate.erased_at is not None:
+        raise NotFound("certificate-erased", "The family's data was erased, and the file of this certificate with it.")
     if certificate.pdf_sha256 is None:
         raise NotFound()
     settings: Settings = current_app.extensions["settings"]

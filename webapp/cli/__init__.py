@@ -7,6 +7,7 @@ from flask import Flask
 from webapp.cli.audit import audit_group
 from webapp.cli.courses import course_group
 from webapp.cli.doctor import doctor
+from webapp.cli.households import households_group
 from webapp.cli.operators import operator_group
 from webapp.cli.sweep import sweep
 from webapp.cli.trainers import trainer_group
@@ -18,6 +19,15 @@ from webapp.zones.commands import zones_group
 
 def register(app: Flask) -> None:
     """Give the app its commands."""
-    groups = (user_group, operator_group, course_group, zone_group, zones_group, trainer_group, audit_group)
+    groups = (
+        user_group,
+        operator_group,
+        course_group,
+        zone_group,
+        zones_group,
+        trainer_group,
+        households_group,
+        audit_group,
+    )
     for command in (*groups, demo, doctor, sweep):
         app.cli.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -29,6 +30,9 @@ class FileStore(Protocol):
 
     def get(self, sha256: str) -> bytes:
         """The content with this SHA-256 (64 lower-case hex digits). Raises FileMissing."""
+
+    def remove(self, sha256: str) -> None:
+        """Keep the content no longer; nothing happens where none is kept. Raises OSError when it could not go."""
 
 
 class LocalFileStore:
@@ -66,6 +70,26 @@ class LocalFileStore:
             raise FileMissing(f"{sha256} is damaged")
         return content
 
+    def remove(self, sha256: str) -> None:
+        """See :meth:`FileStore.remove`. When it returns, the file stays gone through a crash.
+
+        Beginnings of the same content go as well: they are what a process left that died while it wrote.
+        """
+        if not _SHA256.fullmatch(sha256):
+            return
+        path = self._path(sha256)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return
+        for unfinished in path.parent.glob(f"{_UNFINISHED}*"):
+            with contextlib.suppress(FileNotFoundError):
+                begun = unfinished.read_bytes()
+                if begun and content.startswith(begun):
+                    unfinished.unlink()
+        path.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256[2:4] / sha256
 
@@ -80,6 +104,11 @@ class LocalFileStore:
 
 def store_from_url(url: str) -> FileStore:
     """The store a setting such as ``file:///srv/zonedesk/files`` names. Raises ValueError for anything else."""
+    return LocalFileStore(root_from_url(url))
+
+
+def root_from_url(url: str) -> Path:
+    """The folder that the address of a store names. Raises ValueError as ``store_from_url`` does."""
     parts = urlsplit(url)
     if parts.scheme != "file":
         raise ValueError(
@@ -87,7 +116,7 @@ def store_from_url(url: str) -> FileStore:
         )
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not parts.path.startswith("/"):
         raise ValueError("a file store is written file:///absolute/path")
-    return LocalFileStore(Path(unquote(parts.path)))
+    return Path(unquote(parts.path))
 
 
 def _holds(path: Path, content: bytes) -> bool:

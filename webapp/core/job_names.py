@@ -9,6 +9,8 @@ class JobName(StrEnum):
     """Every job there is. ``webapp.jobs.HANDLERS`` has a handler for each; a test holds the two equal."""
 
     ISSUE_CERTIFICATES = "certificates.issue"
+    ERASE_FILES = "certificates.erase_files"
+    NOTE_ERASURES = "households.note_erasures"
     EXPIRE_HOLDS = "assignments.expire_holds"
     RETRY_WAITLIST = "assignments.retry_waitlist"
     EXPIRE_DRAFTS = "bookings.expire_drafts"

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from webapp.course_sessions.queries import SessionRow
 from webapp.course_sessions.rules import AttendanceMark
 from webapp.course_sessions.service import Outcome
+from webapp.web.filters import person
 from webapp.web.forms import BaseForm, ChoiceRadioField
 
 MARK_WORDS = [
@@ -49,7 +50,10 @@ def attendance_form(session: SessionRow) -> AttendanceForm:
     """The form for one session: everybody present unless already marked otherwise."""
     fields = {
         field_name(student.id): ChoiceRadioField(
-            student.name, coerce=AttendanceMark, choices=MARK_WORDS, default=student.mark or AttendanceMark.PRESENT
+            person(student.name),
+            coerce=AttendanceMark,
+            choices=MARK_WORDS,
+            default=student.mark or AttendanceMark.PRESENT,
         )
         for student in session.students
     }

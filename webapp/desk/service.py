@@ -21,6 +21,7 @@ from webapp.core.geo import Location
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.households import service as households
+from webapp.households.erasing import must_live
 from webapp.households.rules import GuardianCommand, HouseholdCommand, StudentCommand
 from webapp.zones.queries import zones_at
 
@@ -140,6 +141,7 @@ def rebook(
     household_id = command.family.household_id
     if household_id is None:
         raise Conflict("booking-household", "A booking stays with its family.")
+    must_live(work.db, household_id, by=by)  # before the booking's lock, in the order of whoever erases the family
     bookings.booking_to_change(work.db, command.id, by=by, version=version)
     student_ids = command.family.student_ids + _added(work, household_id, command.family, by=by, now=now)
     placed = bookings.edit_booking(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
+from webapp.core.names import ERASED
 from webapp.db.tenancy import owned_by
 from webapp.households.models import Guardian, Household, Student
 from webapp.households.rules import Language
@@ -61,13 +62,14 @@ class HouseholdDetail:
     operator_id: UUID
     operator_name: str
     created_at: datetime
+    erased_at: datetime | None
     guardians: tuple[GuardianDetail, ...]
     students: tuple[StudentDetail, ...]
 
     @property
     def title(self) -> str:
-        """What the family is called: its first guardian's name."""
-        return self.guardians[0].name if self.guardians else ""
+        """What the family is called: its first guardian's name, until that was erased."""
+        return self.guardians[0].name if self.guardians else ERASED
 
 
 def households_index(
@@ -114,7 +116,7 @@ def households_index(
 def household(db: Session, household_id: UUID, *, visible_to: Actor) -> HouseholdDetail:
     """One family with guardians and students. Raises ``NotFound``, also for another operator's (rule E2)."""
     row = db.execute(
-        select(Household.id, Household.operator_id, Operator.name, Household.created_at)
+        select(Household.id, Household.operator_id, Operator.name, Household.created_at, Household.erased_at)
         .join(Operator, Operator.id == Household.operator_id)
         .where(Household.id == household_id, owned_by(Household.operator_id, visible_to))
     ).one_or_none()
@@ -136,6 +138,20 @@ def household(db: Session, household_id: UUID, *, visible_to: Actor) -> Househol
         ),
         students=tuple(StudentDetail(*student) for student in students),
     )
+
+
+# A function of the database that looks at every operator's households and tells ids only.
+_TO_NOTE = text("SELECT id, operator_id FROM erasures_to_note(:limit)")
+
+
+def due_erasure_notes(db: Session, *, limit: int) -> tuple[tuple[UUID, UUID], ...]:
+    """Erased households that are not on the list outside the database yet, with their operators, oldest first."""
+    return tuple((row[0], row[1]) for row in db.execute(_TO_NOTE, {"limit": limit}))
+
+
+def erased_at(db: Session, household_id: UUID) -> datetime | None:
+    """When a household was erased; ``None`` when it was not, or is not there for whoever asks."""
+    return db.scalar(select(Household.erased_at).where(Household.id == household_id))
 
 
 def _matches(search: str) -> ColumnElement[bool]:

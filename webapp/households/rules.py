@@ -32,6 +32,17 @@ class Gender(StrEnum):
     OTHER = "other"
 
 
+class ErasureReason(StrEnum):
+    """Why a family's data is erased. The audit keeps the word, so a reason is chosen, never written."""
+
+    ASKED_FOR = "asked_for"
+    NO_LONGER_NEEDED = "no_longer_needed"
+    AUTHORITY = "authority"
+    MISTAKE = "mistake"
+    RESTORED = "restored"
+    """It was erased before, and a backup that was restored brought it back."""
+
+
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
-
 from webapp.audit import service as audit
 from webapp.core.actor import Actor
 from webapp.core.errors import Invalid, NotFound
 from webapp.core.ids import new_id
-from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
+from webapp.households.erasing import must_live
 from webapp.households.models import Guardian, Household, Student
 from webapp.households.rules import HouseholdCommand, StudentCommand
 
@@ -82,16 +80,13 @@ def add_students(
 ) -> tuple[UUID, ...]:
     """Enter more children of a family; their ids in the order given.
 
-    Raises ``NotFound`` for a foreign household, ``Invalid`` with a numbered field for a bad name or for none at all.
+    Raises ``NotFound`` for a foreign household, ``Conflict`` for an erased one, ``Invalid`` with a numbered field for a
+    bad name or for none at all.
     """
     checked = tuple(command.checked(field=f"student-{n}_name") for n, command in enumerate(commands))
     if not checked:
         raise Invalid("no-student", "Enter at least one student.", field="students")
-    operator_id = work.db.scalar(
-        select(Household.operator_id).where(Household.id == household_id, owned_by(Household.operator_id, by))
-    )
-    if operator_id is None:
-        raise NotFound()
+    operator_id = must_live(work.db, household_id, by=by)
     ids = tuple(new_id() for _ in checked)
     _add(work, household_id, operator_id, zip(ids, checked, strict=True))
     audit.record(

@@ -22,6 +22,7 @@ from webapp.core.names import clean_name
 from webapp.db.base import violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
+from webapp.households.erasing import must_live
 from webapp.trainers import queries
 from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse, TrainerHours, TrainerZone
 from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, shared_time_zone
@@ -140,9 +141,10 @@ def record_time_off(work: Work, trainer_id: UUID, period: Interval, reason: str,
 def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: Actor, now: datetime) -> None:
     """Keep a family and a trainer apart (rule T10); blocking them again for the same reason changes nothing.
 
-    Raises ``NotFound`` for a trainer or family that is not there or of another operator; ``Invalid`` for no reason, and
-    ``already-apart`` for another one than they are kept apart for.
+    Raises ``NotFound`` for a trainer or family that is not there or of another operator, ``Conflict`` for a family that
+    was erased; ``Invalid`` for no reason, and ``already-apart`` for another one than they are kept apart for.
     """
+    must_live(work.db, household_id, by=by)
     trainer = _locked(work.db, trainer_id, by)
     words = clean_name(reason, field="reason")
     try:
@@ -178,7 +180,7 @@ def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: 
         trainer_id,
         operator_id=trainer.operator_id,
         by=by,
-        after={"household_id": household_id, "reason": words},
+        after={"household_id": household_id},  # why, people may want erased: it stays on the row
         at=now,
     )
 
@@ -198,7 +200,7 @@ def unblock(work: Work, trainer_id: UUID, household_id: UUID, *, by: Actor, now:
     gone = work.db.execute(
         delete(TrainerBlock)
         .where(TrainerBlock.trainer_id == trainer_id, TrainerBlock.household_id == household_id)
-        .returning(TrainerBlock.reason)
+        .returning(TrainerBlock.trainer_id)
     ).one_or_none()
     if gone is None:
         return
@@ -209,7 +211,7 @@ def unblock(work: Work, trainer_id: UUID, household_id: UUID, *, by: Actor, now:
         trainer_id,
         operator_id=trainer.operator_id,
         by=by,
-        before={"household_id": household_id, "reason": gone.reason},
+        before={"household_id": household_id},
         at=now,
     )
     _ring(work, trainer.operator_id)

@@ -5,8 +5,9 @@ Weekday always; the zone's abbreviation wherever zones could differ.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date as babel_date
@@ -14,6 +15,7 @@ from flask import Flask
 from flask_babel import format_decimal, get_locale
 
 from webapp.core import clock
+from webapp.core.names import ERASED
 from webapp.web.words import _
 
 _DAY: Final = "EEE d MMM y"
@@ -106,8 +108,24 @@ def minutes(value: int | None) -> str:
     return _("%(hours)s h %(minutes)s min", hours=hours, minutes=rest)
 
 
+def person(name: str | None) -> str:
+    """The name of a guardian or student; of a family that was erased there is none left."""
+    return name if name and name != ERASED else _("Erased family")
+
+
+def people(names: Iterable[Any]) -> str:
+    """Names, or things that have one, in a row: "Arun, Meena"; those of an erased family are said once."""
+    said = (person(one if isinstance(one, str) else one.name) for one in names)
+    return ", ".join(dict.fromkeys(said))
+
+
+def told(text: str | None) -> str:
+    """What somebody wrote, unless it was erased with a family's data; nothing for nothing."""
+    return _("erased with the family's data") if text == ERASED else text or ""
+
+
 def register(app: Flask) -> None:
-    """Give the filters to the templates: day, clock, instant, iso, ago, span, distance, minutes."""
+    """Give the filters to the templates, each under its own name; ``clock_time`` is ``clock`` there."""
     app.jinja_env.filters.update(
         day=day,
         clock=clock_time,
@@ -117,4 +135,7 @@ def register(app: Flask) -> None:
         span=span,
         distance=distance,
         minutes=minutes,
+        person=person,
+        people=people,
+        told=told,
     )

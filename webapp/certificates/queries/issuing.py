@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
@@ -151,6 +151,33 @@ _DUE = text("SELECT operator_id, due, oldest FROM certificates_due(:now)")
 def waiting(db: Session, *, now: datetime) -> tuple[Waiting, ...]:
     """The certificates of each operator that are due at ``now`` and nobody is making, whose wait longest first."""
     return tuple(Waiting(*row) for row in db.execute(_DUE, {"now": now}))
+
+
+# As above; it tells ids only.
+_FILES_TO_ERASE = text("SELECT id, operator_id FROM certificate_files_to_erase(:limit)")
+
+
+def due_file_erasures(db: Session, *, limit: int) -> tuple[tuple[UUID, UUID], ...]:
+    """Erased certificates whose file is still kept, with their operators, oldest erasure first."""
+    return tuple((row[0], row[1]) for row in db.execute(_FILES_TO_ERASE, {"limit": limit}))
+
+
+def file_to_erase(db: Session, certificate_id: UUID) -> tuple[str, bool] | None:
+    """The hash of an erased certificate's file, and whether a certificate that is not erased needs the same file.
+
+    ``None`` when there is none to remove, or no longer. Files differ by the number they show, so only a file that was
+    put under a wrong row could be shared; it is asked all the same before something is destroyed.
+    """
+    other = aliased(Certificate)
+    shared = exists().where(
+        other.pdf_sha256 == Certificate.pdf_sha256, other.id != Certificate.id, other.erased_at.is_(None)
+    )
+    found = db.execute(
+        select(Certificate.pdf_sha256, shared).where(
+            Certificate.id == certificate_id, Certificate.erased_at.is_not(None), Certificate.file_erased_at.is_(None)
+        )
+    ).one_or_none()
+    return (found[0], found[1]) if found is not None and found[0] is not None else None
 
 
 def certificate_to_change(db: Session, certificate_id: UUID, *, by: Actor) -> Certificate:

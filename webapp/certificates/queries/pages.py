@@ -19,7 +19,9 @@ from webapp.db.tenancy import owned_by
 
 # A function of the database that reads every operator's certificates. Until one is issued it does not exist for the
 # world: revoked and replaced ones do.
-_SHOWN = text("SELECT state, token, payload, awarded_on FROM certificate_shown(:number)")
+_SHOWN = text(
+    "SELECT state, token, payload, awarded_on, pdf_sha256, erased_at FROM certificate_shown(:number)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class CertificateFacts:
     next_at: datetime
     last_error: str | None
     revoked_reason: str | None
+    erased_at: datetime | None
+    file_erased_at: datetime | None
 
     @property
     def settled(self) -> bool:
@@ -70,7 +74,10 @@ class CertificateFacts:
 
 @dataclass(frozen=True, slots=True)
 class PublicCertificate:
-    """What anybody holding the number sees; the student's name only with the link's token."""
+    """What anybody holding the number sees; the student's name only with the link's token.
+
+    Once the holder's data is erased nobody is told a name, and ``erased_at`` says when that was.
+    """
 
     number: str
     state: CertificateState
@@ -81,6 +88,8 @@ class PublicCertificate:
     first_session_on: date
     last_session_on: date
     awarded_on: date
+    pdf_sha256: str
+    erased_at: datetime | None
     student_name: str | None
 
 
@@ -174,6 +183,8 @@ def certificate_facts(db: Session, certificate_id: UUID, *, visible_to: Actor) -
         next_at=certificate.next_at,
         last_error=certificate.last_error,
         revoked_reason=certificate.revoked_reason,
+        erased_at=certificate.erased_at,
+        file_erased_at=certificate.file_erased_at,
     )
 
 
@@ -203,8 +214,9 @@ def public_certificate(db: Session, number: str, *, token: str | None = None) ->
     found = db.execute(_SHOWN, {"number": wanted}).one_or_none()
     if found is None:
         raise NotFound()
-    state, right, said, awarded_on = found
-    told = token is not None and secrets.compare_digest(token.encode(), right.encode())
+    state, right, said, awarded_on, pdf_sha256, erased_at = found
+    right_one = token is not None and secrets.compare_digest(token.encode(), right.encode())
+    told = right_one and erased_at is None
     return PublicCertificate(
         number=wanted,
         state=CertificateState(state),
@@ -215,5 +227,7 @@ def public_certificate(db: Session, number: str, *, token: str | None = None) ->
         first_session_on=date.fromisoformat(said["first_session_on"]),
         last_session_on=date.fromisoformat(said["last_session_on"]),
         awarded_on=awarded_on,
+        pdf_sha256=pdf_sha256,
+        erased_at=erased_at,
         student_name=said["student_name"] if told else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
@@ -34,7 +35,7 @@ from webapp.course_sessions.rules import AttendanceMark
 from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
 from webapp.desk.queries.proposals import Proposal, proposals_of
-from webapp.households.models import Guardian, Student
+from webapp.households.models import Guardian, Household, Student
 from webapp.operators.models import Operator
 from webapp.schedule.models import ScheduleSlot
 from webapp.schedule.rules import SlotStatus
@@ -92,6 +93,8 @@ class BookingDetail:
     """While it waits, freed capacity retries it by itself (rule A6)."""
     created_at: datetime
     completed_at: datetime | None
+    erased: bool
+    """The family's data was erased: the place is the middle of its zone, and nobody is left to call."""
     guardians: tuple[Contact, ...]
     students: tuple[Person, ...]
 
@@ -119,6 +122,7 @@ class SessionOfBooking:
     """Who is proposed for it instead, by the open proposal ``proposed_by_change``."""
     proposed_by_change: UUID | None
     marks: tuple[tuple[AttendanceMark, int], ...]
+    cancelled_reason: str | None
 
     def ahead(self, now: datetime) -> bool:
         """Whether it is still to be taught and has not begun."""
@@ -150,6 +154,8 @@ class BookingPage:
     certificates: tuple[CertificateOfBooking, ...]
     happened: tuple[Happened, ...]
     me: UUID | None
+    cancelled_for: Mapping[UUID, str]
+    """Why sessions were cancelled, also ones that were made up since."""
 
     @property
     def live(self) -> Proposal | None:
@@ -204,6 +210,20 @@ class BookingPage:
         """The number of one of the sessions; ``None`` for the id of something else, or of one that was moved."""
         return next((session.number for session in self.sessions if session.id == subject_id), None)
 
+    def reason_of(self, happened: Happened) -> str:
+        """What was given as the reason for what happened; nothing where none was."""
+        match happened.what:
+            case "booking.cancelled" | "booking.completed":
+                return self.booking.closed_reason or ""
+            case "session.cancelled":
+                return self.cancelled_for.get(happened.subject_id, "")
+            case "assignment.proposed":
+                return next((p.purpose or "" for p in self.proposals if p.id == happened.subject_id), "")
+            case "assignment.rejected" | "assignment.withdrawn" | "assignment.replaced":
+                return next((p.reason or "" for p in self.proposals if p.id == happened.subject_id), "")
+            case _:
+                return ""
+
     @property
     def next_session(self) -> SessionOfBooking | None:
         """The earliest session still to be taught."""
@@ -221,7 +241,9 @@ def booking_detail(db: Session, booking_id: UUID, *, visible_to: Actor) -> Booki
             Course.name.label("course"),
             _guardians().label("guardians"),
             _students().label("students"),
+            Household.erased_at.is_not(None).label("erased"),
         )
+        .join(Household, Household.id == Booking.household_id)
         .join(Operator, Operator.id == Booking.operator_id)
         .join(Zone, Zone.id == Booking.zone_id)
         .join(Course, Course.id == Booking.course_id)
@@ -258,6 +280,7 @@ def booking_detail(db: Session, booking_id: UUID, *, visible_to: Actor) -> Booki
         retried=found.retried,
         created_at=found.created_at,
         completed_at=found.completed_at,
+        erased=row.erased,
         guardians=tuple(Contact(*guardian) for guardian in row.guardians or ()),
         students=tuple(Person(UUID(id_), name) for id_, name in row.students or ()),
     )
@@ -276,6 +299,7 @@ def booking_page(db: Session, booking_id: UUID, *, visible_to: Actor) -> Booking
         certificates=_certificates(db, booking_id),
         happened=_told(history(db, about, visible_to=visible_to)),
         me=visible_to.id,
+        cancelled_for={session.id: session.cancelled_reason for session in sessions if session.cancelled_reason},
     )
 
 
@@ -345,6 +369,7 @@ def _sessions(db: Session, booking: BookingDetail) -> tuple[SessionOfBooking, ..
             proposed=proposed,
             proposed_by_change=change_id,
             marks=tuple((mark, found[mark.value]) for mark in AttendanceMark if mark.value in (found or {})),
+            cancelled_reason=session.cancelled_reason,
         )
         for session, trainer, proposed, change_id, found in rows
     )

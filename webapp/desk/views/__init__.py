@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from webapp.desk.views import apart, booking, cover, home, moving, new_booking, pausing, propose, taking_over, waiting
+from webapp.desk.views import (
+    apart,
+    booking,
+    cover,
+    family_data,
+    home,
+    moving,
+    new_booking,
+    pausing,
+    propose,
+    taking_over,
+    waiting,
+)
 from webapp.desk.views.blueprint import bp
 
 __all__ = [
@@ -10,6 +22,7 @@ __all__ = [
     "booking",
     "bp",
     "cover",
+    "family_data",
     "home",
     "moving",
     "new_booking",

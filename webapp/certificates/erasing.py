@@ -1,0 +1,85 @@
+"""Erasing a family: whose its certificates are, and their files. Part of the room's service.
+
+Number, hash and status stay, so what was promised can still be verified; a trigger lets nothing else happen to a
+certificate that is out. The row is the promise that its file goes too: a job removes it after the commit.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from webapp.certificates.models import Certificate
+from webapp.certificates.rules import CertificateState
+from webapp.certificates.service import TOKEN_BYTES, tell
+from webapp.core.actor import SYSTEM, Actor
+from webapp.core.errors import Conflict
+from webapp.core.job_names import JobName
+from webapp.core.names import ERASED
+from webapp.db.work import Work
+from webapp.households.models import Student
+
+
+def lock_certificates(work: Work, household_id: UUID) -> list[Certificate]:
+    """The certificates of a family's students that still say whose they are, locked in id order.
+
+    Raises ``Conflict`` ``certificate-pending``: a file that is being made this moment cannot be called back.
+    """
+    students = select(Student.id).where(Student.household_id == household_id)
+    found = work.db.scalars(
+        select(Certificate)
+        .where(Certificate.student_id.in_(students), Certificate.erased_at.is_(None))
+        .order_by(Certificate.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    if any(certificate.state is CertificateState.PENDING for certificate in found):
+        raise Conflict(
+            "certificate-pending",
+            "A certificate of this family is being made. Wait until it is issued, then try again.",
+        )
+    return list(found)
+
+
+def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now: datetime, erased_at: datetime) -> None:
+    """Take the name, the link's token and the words of a revocation off locked certificates.
+
+    The token is replaced by one that nobody is told, so the old link tells no more than the number does.
+    """
+    for certificate in locked:
+        certificate.payload = _anonymous(certificate.payload, certificate.token)
+        certificate.token = secrets.token_urlsafe(TOKEN_BYTES)
+        certificate.revoked_reason = None
+        certificate.erased_at = erased_at
+        tell(work, "erased", certificate.id, certificate.operator_id, by=by, now=now)
+    if locked:
+        work.after_commit(JobName.ERASE_FILES)
+
+
+def _anonymous(payload: dict[str, Any], token: str) -> dict[str, Any]:
+    link = str(payload["verify_url"]).removesuffix(token).rstrip("/")
+    return payload | {"student_name": ERASED, "verify_url": link}
+
+
+def record_file_erased(work: Work, certificate_id: UUID, *, now: datetime) -> bool:
+    """Note that an erased certificate's file is gone; a second time changes nothing. Whether it was due."""
+    due = (
+        update(Certificate)
+        .where(
+            Certificate.id == certificate_id,
+            Certificate.erased_at.is_not(None),
+            Certificate.file_erased_at.is_(None),
+        )
+        .values(file_erased_at=now)
+        .returning(Certificate.operator_id)
+        .execution_options(synchronize_session=False)
+    )
+    operator_id: UUID | None = work.db.scalar(due)
+    if operator_id is None:
+        return False
+    tell(work, "file_erased", certificate_id, operator_id, by=SYSTEM, now=now)
+    return True
