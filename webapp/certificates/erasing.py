@@ -51,7 +51,7 @@ def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now:
     The token is replaced by one that nobody is told, so the old link tells no more than the number does.
     """
     for certificate in locked:
-        certificate.payload = _anonymous(certificate.payload, certificate.token)
+        certificate.payload = _anonymous(certificate.payload)
         certificate.token = secrets.token_urlsafe(TOKEN_BYTES)
         certificate.revoked_reason = None
         certificate.erased_at = erased_at
@@ -60,9 +60,10 @@ def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now:
         work.after_commit(JobName.ERASE_FILES)
 
 
-def _anonymous(payload: dict[str, Any], token: str) -> dict[str, Any]:
-    link = str(payload["verify_url"]).removesuffix(token).rstrip("/")
-    return payload | {"student_name": ERASED, "verify_url": link}
+def _anonymous(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload without its name, and with the address of the number alone instead of the link."""
+    desk, _, _ = str(payload["verify_url"]).partition("/verify/")
+    return payload | {"student_name": ERASED, "verify_url": f"{desk}/verify/{payload['number']}"}
 
 
 def record_file_erased(work: Work, certificate_id: UUID, *, now: datetime) -> bool:

@@ -1,0 +1,207 @@
+"""Of a certificate that is out nothing changes but its state and, once, whose it is: the database itself refuses.
+
+Every column in every state, every move of the state, and every way of erasing too much or too little.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from tests.jobs.builders import Completed, completed_booking, promise, rows
+from tests.make import Make
+from webapp.certificates.models import Certificate
+from webapp.core.names import ERASED
+from webapp.db.base import constraint_of
+from webapp.db.work import Database
+
+OUT: Final = "issued_at = clock_timestamp(), pdf_sha256 = repeat('a', 64)"
+INTO: Final = {
+    "pending": (),
+    "failed": ("state = 'failed'",),
+    "issued": (f"state = 'issued', {OUT}",),
+    "revoked": (
+        f"state = 'issued', {OUT}",
+        "state = 'revoked', revoked_at = clock_timestamp(), revoked_reason = 'Why'",
+    ),
+    "replaced": (f"state = 'issued', {OUT}", "state = 'replaced', replaced_by_id = :other"),
+}
+"""How a pending row gets into each state."""
+ERASE: Final = (
+    f"erased_at = clock_timestamp(), token = 'new', revoked_reason = NULL, payload = payload || jsonb_build_object("
+    f"'student_name', '{ERASED}', 'verify_url', 'http://desk.example/verify/' || number)"
+)
+STATES: Final = (*INTO, *(f"erased {state}" for state in INTO if state != "pending"))
+
+CHANGED: Final = {
+    "id": "id = gen_random_uuid()",
+    "operator_id": "operator_id = gen_random_uuid()",
+    "booking_id": "booking_id = gen_random_uuid()",
+    "student_id": "student_id = :student",
+    "number": "number = 'ZD-27-00000-00000'",
+    "token": "token = 'another'",
+    "state": "state = state",  # the moves have a test of their own
+    "payload": "payload = payload || jsonb_build_object('student_name', 'Somebody')",
+    "awarded_on": "awarded_on = awarded_on - 1",
+    "created_at": "created_at = created_at - interval '1 day'",
+    "issued_at": "issued_at = '2020-01-01T00:00:00Z'",
+    "pdf_sha256": "pdf_sha256 = repeat('b', 64)",
+    "attempts": "attempts = attempts + 1",
+    "next_at": "next_at = next_at + interval '1 day'",
+    "lease": "lease = gen_random_uuid(), lease_until = clock_timestamp()",
+    "lease_until": "lease = gen_random_uuid(), lease_until = clock_timestamp()",
+    "last_error": "last_error = 'not-stored'",
+    "revoked_at": "revoked_at = '2020-01-01T00:00:00Z'",
+    "revoked_reason": "revoked_reason = 'Another'",
+    "replaced_by_id": "replaced_by_id = :third",
+    "erased_at": "erased_at = '2020-01-01T00:00:00Z'",
+    "file_erased_at": "file_erased_at = clock_timestamp()",
+}
+"""Each column with another value, the rest as it is."""
+WORK: Final = {"state", "attempts", "next_at", "lease", "lease_until", "last_error"}
+"""What goes on behind a certificate may change at any time."""
+NOT_OUT: Final = WORK | {"payload", "token", "issued_at", "pdf_sha256"}
+FREE: Final = {
+    "pending": NOT_OUT,
+    "failed": NOT_OUT,
+    **dict.fromkeys(("issued", "revoked", "replaced"), WORK),
+    "erased failed": WORK | {"issued_at", "pdf_sha256", "file_erased_at"},
+    **{f"erased {state}": WORK | {"file_erased_at"} for state in ("issued", "revoked", "replaced")},
+}
+"""What may change in each state, by itself."""
+
+MOVES: Final = {
+    ("pending", "issued"),
+    ("pending", "failed"),
+    ("failed", "pending"),
+    ("issued", "revoked"),
+    ("issued", "replaced"),
+    ("erased issued", "revoked"),
+}
+TO: Final = {
+    "pending": "state = 'pending', revoked_at = NULL, revoked_reason = NULL, replaced_by_id = NULL",
+    "failed": "state = 'failed', revoked_at = NULL, revoked_reason = NULL, replaced_by_id = NULL",
+    "issued": "state = 'issued', issued_at = coalesce(issued_at, clock_timestamp()),"
+    " pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64)), revoked_at = NULL, revoked_reason = NULL,"
+    " replaced_by_id = NULL",
+    "revoked": "state = 'revoked', revoked_at = clock_timestamp(), revoked_reason = 'Why', replaced_by_id = NULL,"
+    " issued_at = coalesce(issued_at, clock_timestamp()), pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64))",
+    "replaced": "state = 'replaced', replaced_by_id = :other, revoked_at = NULL, revoked_reason = NULL,"
+    " issued_at = coalesce(issued_at, clock_timestamp()), pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64))",
+}
+
+
+class Row:
+    """One certificate, brought into a state, and others to point at."""
+
+    def __init__(self, db: Database, booking: Completed, ids: tuple[UUID, ...], state: str) -> None:
+        self.db = db
+        self.id, other, third = ids
+        self.values = {"other": other, "third": third, "student": booking.student_ids[1]}
+        for change in INTO[state.removeprefix("erased ")]:
+            self.change(change)
+        if state.startswith("erased "):
+            self.change(ERASE)
+
+    def change(self, assignments: str) -> None:
+        """Update the row, past every rule of ours."""
+        used = {name: value for name, value in self.values.items() if f":{name}" in assignments}
+        with self.db.unit_of_work() as work:
+            work.db.execute(
+                text(f"UPDATE certificates SET {assignments} WHERE id = :id"),
+                used | {"id": self.id},
+            )
+
+    def refuses(self, assignments: str, *, keep: bool = False) -> str | None:
+        """The constraint that refuses the change, ``None`` when none does; the row stays as it is unless kept."""
+        try:
+            if keep:
+                self.change(assignments)
+            else:
+                with self.db.unit_of_work() as work:
+                    work.db.begin_nested()
+                    used = {name: value for name, value in self.values.items() if f":{name}" in assignments}
+                    statement = text(f"UPDATE certificates SET {assignments} WHERE id = :id")
+                    work.db.execute(statement, used | {"id": self.id})
+                    raise _NeverMind
+        except IntegrityError as error:
+            return constraint_of(error) or "unnamed"
+        except _NeverMind:
+            return None
+        return None
+
+
+class _NeverMind(Exception):
+    """Takes an allowed change back."""
+
+
+@pytest.fixture
+def row(make: Make, db: Database, request: pytest.FixtureRequest) -> Row:
+    """A certificate in the state the test names."""
+    booking = completed_booking(make, db, "Arun", "Meena", "Ravi")
+    return Row(db, booking, promise(db, booking), request.param)
+
+
+def test_every_column_is_tried() -> None:
+    assert CHANGED.keys() == {column.name for column in Certificate.__table__.columns}
+
+
+@pytest.mark.parametrize("row", STATES, indirect=True, ids=STATES)
+def test_a_column_changes_only_where_it_may(row: Row, request: pytest.FixtureRequest) -> None:
+    state = request.node.callspec.params["row"]
+    allowed = {column for column, change in CHANGED.items() if row.refuses(change) is None}
+    assert allowed == FREE[state]
+
+
+@pytest.mark.parametrize("row", STATES, indirect=True, ids=STATES)
+def test_a_state_follows_only_the_one_it_may(row: Row, request: pytest.FixtureRequest) -> None:
+    state = request.node.callspec.params["row"]
+    same = state.removeprefix("erased ")
+    allowed = {(state, to) for to, change in TO.items() if to != same and row.refuses(change) is None}
+    assert allowed == {move for move in MOVES if move[0] == state}
+
+
+@pytest.mark.parametrize("row", [state for state in INTO if state != "pending"], indirect=True)
+def test_erasing_is_the_one_change_there_is_and_only_once(row: Row, db: Database) -> None:
+    assert row.refuses(ERASE, keep=True) is None
+    assert row.refuses(ERASE) == "certificates_are_kept"
+    said = "SELECT payload ->> 'student_name', token, revoked_reason FROM certificates WHERE id = :id"
+    assert rows(db, said, id=row.id) == [(ERASED, "new", None)]
+
+
+@pytest.mark.parametrize("row", ["pending"], indirect=True)
+def test_a_certificate_that_is_being_made_cannot_be_erased(row: Row) -> None:
+    assert row.refuses(ERASE) is not None
+
+
+WRONG: Final = [
+    "erased_at = clock_timestamp()",
+    ERASE.replace("token = 'new', ", ""),
+    ERASE.replace(f"'{ERASED}'", "'Somebody else'"),
+    ERASE.replace("|| number", "|| number || '/' || token"),
+    ERASE + ", number = 'ZD-27-00000-00000'",
+    ERASE + ", file_erased_at = clock_timestamp()",
+    ERASE + ", state = 'pending'",
+    ERASE + ", awarded_on = awarded_on + 1",
+    ERASE.replace("jsonb_build_object(", "jsonb_build_object('course_name', 'Another', "),
+    ERASE.replace("payload || ", "payload - 'course_name' || "),
+    ERASE.replace("revoked_reason = NULL", "revoked_reason = 'They cheated'"),
+]
+"""Erasing too much, or too little."""
+
+
+@pytest.mark.parametrize("row", ["issued", "revoked", "replaced", "failed"], indirect=True)
+def test_erasing_takes_all_that_tells_and_nothing_else(row: Row) -> None:
+    assert row.refuses(ERASE) is None
+    assert [change for change in WRONG if row.refuses(change) is None] == []
+
+
+@pytest.mark.parametrize("row", ["erased issued"], indirect=True)
+def test_a_file_goes_once_and_only_after_the_name(row: Row) -> None:
+    assert row.refuses("file_erased_at = clock_timestamp()", keep=True) is None
+    assert row.refuses("file_erased_at = NULL") == "certificates_are_kept"
+    assert row.refuses("file_erased_at = '2030-01-01T00:00:00Z'") == "certificates_are_kept"
