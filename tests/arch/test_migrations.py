@@ -189,6 +189,52 @@ def test_going_back_before_changes_of_trainer_takes_back_those_that_are_only_pro
         assert {(row[0], row[1]) for row in left} == {(own, "approved"), (change, "withdrawn")}
 
 
+def test_what_older_entries_of_the_audit_told_of_families_is_taken_out_and_reasons_are_kept_on_the_rows(
+    new_database: Callable[[], Servers],
+) -> None:
+    url = new_database().owner_url
+    command.upgrade(alembic(url), "0007")
+    session, booking = uuid4(), uuid4()
+    entries = {
+        "booking.placed": (booking, None, '{"address": "77 Secret Lane", "lat": 17.6, "lng": 83.2, "reference": "A"}'),
+        "booking.edited": (booking, '{"address": "77 Secret Lane"}', '{"address": "9 Hill Road", "course_id": "x"}'),
+        "session.cancelled": (session, '{"status": "scheduled"}', '{"status": "cancelled", "reason": "Arun is ill"}'),
+        "trainer.blocked": (uuid4(), None, '{"household_id": "x", "reason": "They quarrelled"}'),
+        "trainer.time_off_recorded": (uuid4(), None, '{"reason": "Away"}'),
+    }
+    with connected(url) as connection:
+        for key in told(connection, "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'f'"):
+            connection.execute(text(f"ALTER TABLE {key[0]} DROP CONSTRAINT {key[1]}"))
+        connection.execute(
+            text(
+                "INSERT INTO course_sessions (id, operator_id, booking_id, number, date, timeslot, time_zone, starts_at,"
+                " ends_at, mode, shifted, status) VALUES (:id, :id, :id, 1, '2027-01-04', '09:00', 'UTC', now(),"
+                " now() + interval '40 min', 'offline', false, 'cancelled')"
+            ),
+            {"id": session},
+        )
+        for what, (subject, before, after) in entries.items():
+            connection.execute(
+                text(
+                    "INSERT INTO audit_entries (id, at, operator_id, actor_kind, actor_name, what, subject_kind,"
+                    " subject_id, before, after, source) VALUES (gen_random_uuid(), now(), :id, 'system', 'system',"
+                    " :what, 'x', :id, CAST(:before AS jsonb), CAST(:after AS jsonb), 'cli')"
+                ),
+                {"id": subject, "what": what, "before": before, "after": after},
+            )
+        connection.commit()
+    command.upgrade(alembic(url), "0008")
+    with connected(url) as connection:
+        assert told(connection, "SELECT what, before::text, after::text FROM audit_entries") == {
+            ("booking.placed", None, '{"reference": "A"}'),
+            ("booking.edited", "{}", '{"course_id": "x"}'),
+            ("session.cancelled", '{"status": "scheduled"}', '{"status": "cancelled"}'),
+            ("trainer.blocked", None, '{"household_id": "x"}'),
+            ("trainer.time_off_recorded", None, '{"reason": "Away"}'),
+        }
+        assert told(connection, "SELECT id, cancelled_reason FROM course_sessions") == {(session, "Arun is ill")}
+
+
 def test_every_row_has_an_owner() -> None:
     for table in metadata.sorted_tables:
         if table.name in NOT_OF_AN_OPERATOR:
