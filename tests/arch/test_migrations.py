@@ -207,9 +207,9 @@ def test_what_older_entries_of_the_audit_told_of_families_is_taken_out_and_reaso
             connection.execute(text(f"ALTER TABLE {key[0]} DROP CONSTRAINT {key[1]}"))
         connection.execute(
             text(
-                "INSERT INTO course_sessions (id, operator_id, booking_id, number, date, timeslot, time_zone, starts_at,"
-                " ends_at, mode, shifted, status) VALUES (:id, :id, :id, 1, '2027-01-04', '09:00', 'UTC', now(),"
-                " now() + interval '40 min', 'offline', false, 'cancelled')"
+                "INSERT INTO course_sessions (id, operator_id, booking_id, number, date, timeslot, time_zone,"
+                " starts_at, ends_at, mode, shifted, status) VALUES (:id, :id, :id, 1, '2027-01-04', '09:00', 'UTC',"
+                " now(), now() + interval '40 min', 'offline', false, 'cancelled')"
             ),
             {"id": session},
         )

@@ -15,7 +15,7 @@ from tests.make import Make
 from tests.web.client import Bell, DeskClient
 from webapp.certificates import jobs
 from webapp.certificates.rules import draw_number
-from webapp.clients.files import LocalFileStore, store_from_url
+from webapp.clients.files import store_from_url
 from webapp.config import Settings
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
@@ -117,12 +117,16 @@ def test_the_file_comes_as_an_attachment_nobody_caches(client: DeskClient, make:
 def test_a_lost_file_is_said_and_is_no_500(
     client: DeskClient, make: Make, issued: Issued, settings: Settings, db: Database
 ) -> None:
-    assert isinstance(store_from_url(settings.certificate_store_url), LocalFileStore)
-    set_state(db, issued.id, "pdf_sha256 = repeat('a', 64)")
+    ((sha256,),) = rows(db, "SELECT pdf_sha256 FROM certificates WHERE id = :id", id=issued.id)
+    store = store_from_url(settings.certificate_store_url)
+    content = store.get(str(sha256))
+    store.remove(str(sha256))
     client.sign_in(make.staff())
     answer = client.get("certificates.pdf", certificate_id=issued.id)
     assert answer.status_code == 404
     assert "The file of this certificate is missing" in answer.text
+    assert store.put(content, media_type="application/pdf") == sha256
+    assert client.get("certificates.pdf", certificate_id=issued.id).data == content
 
 
 def test_an_admin_has_a_failed_one_made_again_and_staff_cannot(

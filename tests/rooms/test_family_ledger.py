@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, String, Table, Uuid
 
+from tests.services import ROOT
 from webapp.desk.family_ledger import LEDGER, OF_NO_FAMILY, Held
 from webapp.tables import metadata
 
@@ -100,3 +101,9 @@ def test_a_reason_is_wanted_for_what_is_not_given_out() -> None:
     assert faults(metadata, without, dict(OF_NO_FAMILY)) == [
         "schedule_slots: give it a key, or say why it is not given out"
     ]
+
+
+def test_the_guide_names_every_key_of_the_file() -> None:
+    guide = (ROOT / "docs" / "guide" / "family-data.md").read_text("utf-8")
+    keys = [held.key for held in LEDGER.values() if held.key]
+    assert [key for key in (*keys, "names", "format", "made_at") if f"`{key}`" not in guide] == []

@@ -19,9 +19,7 @@ from webapp.db.tenancy import owned_by
 
 # A function of the database that reads every operator's certificates. Until one is issued it does not exist for the
 # world: revoked and replaced ones do.
-_SHOWN = text(
-    "SELECT state, token, payload, awarded_on, pdf_sha256, erased_at FROM certificate_shown(:number)"
-)
+_SHOWN = text("SELECT state, token, payload, awarded_on, pdf_sha256, erased_at FROM certificate_shown(:number)")
 
 
 @dataclass(frozen=True, slots=True)
