@@ -42,4 +42,4 @@ class EraseForm(BaseForm):
         except Invalid:
             same = False
         if not same:
-            raise ValidationError(_l("Type the name exactly as it stands above."))
+            raise ValidationError(_l("Type the name exactly as it is shown."))
