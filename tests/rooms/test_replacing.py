@@ -152,7 +152,8 @@ class Taught:
         return dict(
             rows(
                 "SELECT c.number, s.trainer_id FROM schedule_slots s"
-                " JOIN course_sessions c ON c.id = s.course_session_id WHERE s.booking_id = :id AND s.status = :status",
+                " JOIN course_sessions c ON c.id = s.course_session_id WHERE s.booking_id = :id AND s.status = :status"
+                " ORDER BY c.starts_at",  # of a session that was missed and made up for, the make-up counts
                 id=self.booking.id,
                 status=status,
             )
