@@ -24,6 +24,7 @@ from webapp.config import Settings
 from webapp.core.ids import new_id
 from webapp.db import work as work_module
 from webapp.db.work import Database, connect
+from webapp.demo.cast import Secrets
 from webapp.demo.load import load
 from webapp.desk.erasing import erase_family
 from webapp.households.rules import ErasureReason
@@ -70,7 +71,7 @@ def demo(servers: Servers, settings: Settings, at: object) -> Iterator[Database]
     try:
         load(
             now=NOW,
-            hash_password=lambda _password: "nobody signs in with it",
+            secrets=Secrets(lambda _password: "nobody signs in with it", lambda key, _user_id: f"sealed {key}"),
             promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
             limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
             share=0.1,
