@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webapp.core.actor import ALWAYS_SECOND_FACTOR, Role
@@ -17,6 +20,7 @@ DEFAULT_SECRET = "development-only-secret-key-never-for-production"  # noqa: S10
 MINIMUM_SECRET = 32
 _FROM_FILES = (
     "secret_key",
+    "secret_key_previous",
     "database_url",
     "database_owner_url",
     "redis_url",
@@ -26,6 +30,12 @@ _FROM_FILES = (
     "totp_key_previous",
 )
 ALL_ROLES = "all"
+_LETTERS: Final = 10
+"""Fewer different characters than this, and a key was typed, not drawn."""
+_RATE: Final = r"\s*\d+\s*(?:/|per)\s*(?:[1-9]\d*\s*)?(?:second|minute|hour|day)s?\s*"
+_RATES: Final = re.compile(f"{_RATE}(?:[;,]{_RATE})*", re.IGNORECASE)
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
 
 class Environment(StrEnum):
@@ -43,7 +53,8 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Every knob of the desk. Read once at start; handed around, never looked up."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
+    # Hidden input: a fault's own traceback would otherwise print every setting, secrets among them.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, hide_input_in_errors=True)
 
     environment: Environment = Field(Environment.DEVELOPMENT, validation_alias="ZONEDESK_ENV")
     database_url: str = Field("postgresql+psycopg://zonedesk_app@127.0.0.1/zonedesk", repr=False)
@@ -51,8 +62,18 @@ class Settings(BaseSettings):
     """The login that owns the tables and migrates; ``database_url`` when not set."""
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
     secret_key: str = Field(DEFAULT_SECRET, repr=False)
+    secret_key_previous: str | None = Field(None, repr=False)
+    """The key before ``secret_key``: what it signed is still good, and nothing new is signed with it. Set while keys
+    are changed, unset when a sign-in's longest life has passed."""
     data_dir: Path = Path("var")
     public_url: str = "http://127.0.0.1:8000"
+    """Where families and staff find the desk; every link in a letter and in a certificate begins with it."""
+    allowed_hosts: str = ""
+    """Further hosts the desk answers to, with commas and without ports; ``.example.org`` means every name below it."""
+    allow_plaintext_servers: bool = False
+    """Production talks to its servers in clear text over a network: only where something else encrypts the way."""
+    outgoing_allowed_hosts: str = ""
+    """Hosts (``name`` or ``name:port``, with commas) that may be private, and asked over http."""
     certificate_store: str | None = None
     """``file://…``; ``<data_dir>/certificates`` when not set."""
     mail_url: str | None = Field(None, repr=False)
@@ -91,6 +112,12 @@ class Settings(BaseSettings):
     """Earlier ``totp_key`` values, with commas: what they encrypted can still be read, and is encrypted anew."""
     reset_rate: str = "3 per hour"
     """Letters asked for a forgotten password, per account; an address may ask for four times as many."""
+    booking_rate: str = "30 per minute"
+    """What one person may book, propose, move or cancel."""
+    export_rate: str = "5 per hour"
+    """Files with other people's data, per person."""
+    write_rate: str = "240 per minute"
+    """Every changing request of one person, previews of a form being filled in among them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +127,14 @@ class Settings(BaseSettings):
             if path and name not in values:
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
         return values
+
+    @field_validator("sign_in_rate", "second_factor_rate", "reset_rate", "booking_rate", "export_rate", "write_rate")
+    @classmethod
+    def _is_a_rate(cls, text: str) -> str:
+        # At the start, because Flask-Limiter only logs a rate it cannot read, and then lets everything through.
+        if not _RATES.fullmatch(text):
+            raise ValueError(f"{text!r} is no rate; write '5 per minute'.")
+        return text
 
     @model_validator(mode="after")
     def _fit_to_boot(self) -> Self:
@@ -113,22 +148,43 @@ class Settings(BaseSettings):
             raise ValueError("MAIL_URL is written smtp://user:password@host:587 or smtps://user:password@host:465.")
         if "@" not in self.mail_from or not self.mail_from.isprintable():
             raise ValueError("MAIL_FROM is an address such as Zonedesk <desk@example.org>, on one line.")
-        if self.environment is not Environment.PRODUCTION:
-            return self
-        faults = []
-        if not {"database_url", "redis_url"} <= self.model_fields_set:
-            faults.append("Production needs DATABASE_URL and REDIS_URL.")
-        if self.secret_key == DEFAULT_SECRET or len(self.secret_key) < MINIMUM_SECRET:
-            faults.append(f"Production needs a SECRET_KEY of its own, {MINIMUM_SECRET} characters or more.")
-        if self.totp_key is None or len(self.totp_key) < MINIMUM_SECRET or self.totp_key == self.secret_key:
-            faults.append(f"Production needs a TOTP_KEY of its own, {MINIMUM_SECRET} characters or more.")
-        if not self.mail_url or "mail_from" not in self.model_fields_set:
-            faults.append("Production needs MAIL_URL and MAIL_FROM: invitations and forgotten passwords go by letter.")
-        if self.zonedesk_now is not None:
-            faults.append("Production runs on the real clock: unset ZONEDESK_NOW.")
-        if faults:
+        address = urlsplit(self.public_url)
+        if address.scheme not in ("http", "https") or not address.hostname or address.username is not None:
+            raise ValueError("PUBLIC_URL has to be a whole address, as in https://desk.example.org.")
+        if self.environment is Environment.PRODUCTION and (faults := [*self._production_faults()]):
             raise ValueError(" ".join(faults))
         return self
+
+    def _production_faults(self) -> Iterator[str]:
+        if not {"database_url", "redis_url"} <= self.model_fields_set:
+            yield "Production needs DATABASE_URL and REDIS_URL."
+        if is_weak(self.secret_key):
+            yield f"Production needs a SECRET_KEY of its own, {MINIMUM_SECRET} characters or more, drawn by chance."
+        if self.secret_key_previous is not None:
+            if is_weak(self.secret_key_previous):
+                yield "SECRET_KEY_PREVIOUS is a key that anybody could guess: unset it."
+            if self.secret_key_previous == self.secret_key:
+                yield "SECRET_KEY_PREVIOUS is SECRET_KEY itself: set the one before it, or unset it."
+        if self.totp_key is None or is_weak(self.totp_key) or self.totp_key == self.secret_key:
+            yield f"Production needs a TOTP_KEY of its own, {MINIMUM_SECRET} characters or more, drawn by chance."
+        if not self.mail_url or "mail_from" not in self.model_fields_set:
+            yield "Production needs MAIL_URL and MAIL_FROM: invitations and forgotten passwords go by letter."
+        if self.zonedesk_now is not None:
+            yield "Production runs on the real clock: unset ZONEDESK_NOW."
+        if self.allow_plaintext_servers:
+            return
+        for name in ("database_url", "database_owner_url"):
+            url = getattr(self, name)
+            if name in self.model_fields_set and url and not postgres_is_private(url):
+                yield (
+                    f"{name.upper()} would send data in clear text: add ?sslmode=verify-full, "
+                    "or set ALLOW_PLAINTEXT_SERVERS=1 where something else encrypts the way."
+                )
+        if "redis_url" in self.model_fields_set and not redis_is_private(self.redis_url):
+            yield (
+                "REDIS_URL would send data in clear text or to anybody: use rediss:// with its certificate checked, "
+                "or set ALLOW_PLAINTEXT_SERVERS=1 where something else encrypts the way."
+            )
 
     @property
     def _mfa_words(self) -> set[str]:
@@ -150,6 +206,21 @@ class Settings(BaseSettings):
         return self.database_owner_url or self.database_url
 
     @property
+    def previous_keys(self) -> tuple[str, ...]:
+        """Keys whose signatures still count beside those of ``secret_key``."""
+        return (self.secret_key_previous,) if self.secret_key_previous else ()
+
+    @property
+    def allowed_host_list(self) -> tuple[str, ...]:
+        """``allowed_hosts``, one by one, in small letters."""
+        return _listed(self.allowed_hosts)
+
+    @property
+    def outgoing_allowed_list(self) -> tuple[str, ...]:
+        """``outgoing_allowed_hosts``, one by one, in small letters."""
+        return _listed(self.outgoing_allowed_hosts)
+
+    @property
     def certificate_store_url(self) -> str:
         """Where issued files lie."""
         return self.certificate_store or (self.data_dir.resolve() / "certificates").as_uri()
@@ -168,6 +239,41 @@ class Settings(BaseSettings):
     def starts_at(self) -> datetime | None:
         """``zonedesk_now`` in UTC."""
         return self.zonedesk_now.astimezone(UTC) if self.zonedesk_now else None
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word.strip().lower() for word in text.split(",") if word.strip())
+
+
+def is_weak(key: str) -> bool:
+    """Whether a key is the default one, short, or of so few letters that nobody drew it by chance."""
+    return key == DEFAULT_SECRET or len(key) < MINIMUM_SECRET or len(set(key)) < _LETTERS
+
+
+def postgres_is_private(url: str) -> bool:
+    """Whether what is said to this PostgreSQL crosses no network, or crosses it encrypted."""
+    parts = urlsplit(url)
+    said = parse_qs(parts.query)
+    hosts = [_host(one) for one in parts.netloc.rpartition("@")[2].split(",")]
+    hosts += [host for key in ("host", "hostaddr") for value in said.get(key, ()) for host in value.split(",")]
+    if all(not host or host.startswith("/") or host in _LOOPBACK for host in hosts):
+        return True
+    return said.get("sslmode", [""])[-1] in _ENCRYPTED
+
+
+def redis_is_private(url: str) -> bool:
+    """Whether what is said to this Valkey crosses no network, or crosses it encrypted to a server that was checked."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix" or (parts.hostname or "localhost") in _LOOPBACK:
+        return True
+    said = parse_qs(parts.query)
+    return parts.scheme == "rediss" and said.get("ssl_cert_reqs", ["required"])[-1].lower() == "required"
+
+
+def _host(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0].lower()
 
 
 def load_settings(**overrides: Any) -> Settings:
