@@ -153,6 +153,10 @@ def settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Sett
         data_dir=tmp_path_factory.mktemp("data"),
         log_level="WARNING",
         sentry_dsn=None,
+        # How many clicks a test makes in a minute is no matter of the test; ``tests/web/test_limits.py`` lowers these.
+        write_rate="100000 per minute",
+        booking_rate="100000 per minute",
+        export_rate="100000 per minute",
     )
 
 

@@ -1,4 +1,4 @@
-"""Refusals and failures as pages, as toasts for htmx, or as problems for a script that speaks JSON.
+"""Refusals and failures as pages, as toasts for htmx, or as problems for a program that speaks JSON.
 
 The one place where a domain error meets HTTP. A toast answers with its true status and moves itself into the live
 region (``HX-Retarget``), so the page and what was typed in it stay as they are. A problem is RFC 9457's, with the
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import structlog
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, g, json, make_response, render_template, request
 from flask_babel import force_locale, get_locale
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -28,6 +28,9 @@ STATUS_OF: Final[tuple[tuple[type[DomainError], int], ...]] = (
     (Conflict, 409),
     (Invalid, 422),
 )
+
+
+PROBLEM: Final = "application/problem+json"
 
 
 def status_of(error: DomainError) -> int:
@@ -77,21 +80,27 @@ def _titles() -> dict[int, tuple[str, str]]:
 
 
 def wants_json() -> bool:
-    """Whether one of our own scripts asked and reads JSON; browsers and htmx want a page."""
-    return request.accept_mimetypes.best == "application/json"
+    """Whether a program asks: under ``/api/``, or one that prefers JSON to a page."""
+    if request.path.startswith("/api/"):
+        return True
+    best = request.accept_mimetypes.best_match(("text/html", PROBLEM, "application/json"), "text/html")
+    return best != "text/html" and not is_htmx()
 
 
-def _answer(
+def answer(
     status: int, sentence: str | None = None, *, reference: str | None = None, code: str | None = None
 ) -> Response:
+    """A refusal or failure as a page, a toast for htmx, or ``application/problem+json`` (RFC 9457) for a program.
+
+    ``code`` is the domain error's, for programs; ``sentence`` is translated already.
+    """
     titles = _titles()
     title, text = titles.get(status, titles[500] if status >= 500 else titles[400])
     words = sentence or text
     if wants_json():
         problem = {"title": title, "status": status, "detail": words, "code": code, "instance": reference}
-        response = make_response({key: value for key, value in problem.items() if value is not None}, status)
-        response.mimetype = "application/problem+json"
-        return response
+        told = {key: value for key, value in problem.items() if value is not None}
+        return Response(json.dumps(told), status, content_type=PROBLEM)
     if is_htmx():
         response = make_response(
             render_template("errors/_toast.html", sentence=words, reference=reference),
@@ -115,19 +124,19 @@ def _answer(
 
 def refused(error: DomainError) -> Response:
     """Answer a domain error: 403, 404, 409 or 422 with its sentence."""
-    return _answer(status_of(error), sentence_of(error), code=error.code)
+    return answer(status_of(error), sentence_of(error), code=error.code)
 
 
 def csrf_failed(_error: CSRFError) -> Response:
     """Answer a form whose CSRF token is missing, wrong or too old: 400, and what to do about it."""
-    return _answer(400, _("This page was open for too long. Reload it and send the form again."))
+    return answer(400, _("This page was open for too long. Reload it and send the form again."))
 
 
 def http_failed(error: HTTPException) -> Response:
     """Answer an HTTP error of the framework with a page of ours; keeps headers such as Allow and Retry-After."""
     if error.response is not None or error.code is None or error.code < 400:
         return make_response(error.get_response())
-    response = _answer(error.code)
+    response = answer(error.code)
     for name, value in error.get_headers():
         if name.lower() in ("allow", "retry-after"):
             response.headers[name] = value
@@ -150,8 +159,8 @@ def broken(_error: InternalServerError) -> Response:
     except Exception:
         # The reader's language stands in the database, which may be what failed.
         with force_locale("en"):
-            return _answer(500, reference=reference)
-    return _answer(500, reference=reference)
+            return answer(500, reference=reference)
+    return answer(500, reference=reference)
 
 
 def register(app: Flask) -> None:
