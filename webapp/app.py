@@ -16,7 +16,6 @@ from flask_babel import Babel
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sentry_sdk.integrations.logging import LoggingIntegration
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 import webapp.tables  # noqa: F401 - every table is known before the first query
 from webapp import cli, logs
@@ -30,6 +29,7 @@ from webapp.db.base import Base
 from webapp.desk import beside
 from webapp.queue.doorbell import Doorbell
 from webapp.web import init_web
+from webapp.web.edge import init_edge
 from webapp.web.limits import init_limits
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -69,9 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("webapp", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.extensions["settings"] = settings
     _configure(app, settings)
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    init_edge(app, settings)
 
     _bind_database(app, settings)
     Babel(app, default_locale="en", locale_selector=_locale)
@@ -92,6 +90,12 @@ def _configure(app: Flask, settings: Settings) -> None:
     secure = settings.is_production
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        # A tuple on purpose: Flask reads any sequence, while Flask-Security takes a list for keys to sign with, newest
+        # last, and so would sign with the oldest.
+        SECRET_KEY_FALLBACKS=settings.previous_keys,
+        # Flask-WTF knows no fallbacks, but hands this to itsdangerous, which checks with each key and signs with the
+        # last; so a form that is open while keys are changed can still be sent.
+        WTF_CSRF_SECRET_KEY=[*settings.previous_keys, settings.secret_key],
         TESTING=settings.environment is Environment.TEST,
         PROPAGATE_EXCEPTIONS=False,
         MAX_CONTENT_LENGTH=MAX_BODY,

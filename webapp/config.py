@@ -151,6 +151,8 @@ class Settings(BaseSettings):
         address = urlsplit(self.public_url)
         if address.scheme not in ("http", "https") or not address.hostname or address.username is not None:
             raise ValueError("PUBLIC_URL has to be a whole address, as in https://desk.example.org.")
+        if ":" in address.hostname:
+            raise ValueError("PUBLIC_URL needs a name or an IPv4 address as its host.")
         if self.environment is Environment.PRODUCTION and (faults := [*self._production_faults()]):
             raise ValueError(" ".join(faults))
         return self

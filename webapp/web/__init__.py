@@ -87,10 +87,11 @@ def init_web(app: Flask) -> None:
     """Put the web room into the app: hooks, error pages, filters and Jinja globals.
 
     Call it after ``Babel`` and the login manager, once. Order of a request: name it and start its clock, refuse other
-    sites, check the CSRF token, ask the guard.
+    hosts and other sites, check the CSRF token, ask the guard.
     """
     app.before_request(access.arrive)
     app.before_request(request_log.begin)
+    app.before_request(headers.refuse_other_hosts)
     app.before_request(headers.refuse_other_sites)
     if "csrf" not in app.extensions:
         csrf.init_app(app)

@@ -1,4 +1,4 @@
-"""Security headers, the nonce of the content policy, and the refusal of requests from other sites.
+"""Security headers, the nonce of the content policy, and the refusal of foreign hosts and of requests from other sites.
 
 ``csp_nonce`` is a Jinja global that stands for the nonce of the request at hand, so ``{{ csp_nonce }}`` works in
 pages, partials and imported macros alike (a context processor's value is not seen inside an imported macro).
@@ -10,7 +10,8 @@ import secrets
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Response, abort, g, request
+from flask import Response, abort, current_app, g, request
+from werkzeug.exceptions import SecurityError
 from werkzeug.local import LocalProxy
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -22,11 +23,19 @@ _FIXED: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(self), microphone=(), payment=(), usb=()",
+    # Place and passkeys are for our own pages; what no page of ours asks for, no page may ask for.
+    "Permissions-Policy": (
+        "geolocation=(self), publickey-credentials-create=(self), publickey-credentials-get=(self), accelerometer=(), "
+        "bluetooth=(), browsing-topics=(), camera=(), display-capture=(), gyroscope=(), hid=(), idle-detection=(), "
+        "local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), screen-wake-lock=(), serial=(), usb=(), "
+        "xr-spatial-tracking=()"
+    ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Permitted-Cross-Domain-Policies": "none",
 }
 _YEAR: Final = 31_536_000
+_SIGNING_OUT: Final = frozenset({"accounts.sign_out", "accounts.sign_out_everywhere"})
 
 
 def nonce() -> str:
@@ -38,6 +47,16 @@ def nonce() -> str:
 
 
 csp_nonce: LocalProxy[str] = LocalProxy(nonce)
+
+
+def refuse_other_hosts() -> Response | None:
+    """Answer 400 to a ``Host`` that is not ours (``TRUSTED_HOSTS``, checked by Flask), before anything else is asked.
+
+    In plain text: no address can be built without a host, and nothing of the request is repeated.
+    """
+    if isinstance(request.routing_exception, SecurityError):
+        return Response("This desk has another address.\n", 400, content_type="text/plain; charset=utf-8")
+    return None
 
 
 def refuse_other_sites() -> None:
@@ -63,18 +82,29 @@ def secure(response: Response) -> Response:
     for name, value in _FIXED.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=nonce()))
-    if request.is_secure:
+    # In production always: a proxy that forgets X-Forwarded-Proto must not switch it off. Over http browsers ignore it.
+    if request.is_secure or current_app.config["SESSION_COOKIE_SECURE"]:
         response.headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR}; includeSubDomains")
     response.vary.add("HX-Request")
-    if request.endpoint == "static" and response.status_code == 200 and "v" in request.args:
-        response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
-    elif response.mimetype == "text/html" or response.status_code in (
-        301,
-        302,
-        303,
-        307,
-        308,
-        401,
-    ):
-        response.headers["Cache-Control"] = "no-store"
+    _say_who_may_keep_it(response)
+    if request.endpoint in _SIGNING_OUT and request.method == "POST" and response.status_code < 400:
+        # What the browser kept of the desk goes too. Not "cookies": Chromium then drops those of the whole site,
+        # sub-domains included, and the cookie of this answer, which says that nobody is signed in, with them.
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
+
+
+def _say_who_may_keep_it(response: Response) -> None:
+    """Nobody may keep an answer, whatever its type and status, except files under their fingerprint.
+
+    Nearly everything here is about somebody: a page, a redirect with an id in it, JSON, a certificate, a list as CSV.
+    A public view that wants its answer kept says so with ``Cache-Control: public``, and is believed when nobody is
+    signed in.
+    """
+    if request.endpoint == "static" and response.status_code in (200, 206, 304):
+        if response.status_code == 200 and "v" in request.args:
+            response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
+        return
+    if not (response.cache_control.public and "actor" not in g):
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.pop("Expires", None)
