@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms.validators import InputRequired, Optional
 
 from webapp.core.errors import DomainError, Invalid
@@ -63,6 +65,19 @@ __all__ = [
 
 class BaseForm(FlaskForm):
     """A form with a CSRF token, an error summary and room for a rule's refusal."""
+
+    class Meta(FlaskForm.Meta):
+        """How the form reads what was sent."""
+
+        def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+            """What was sent as a form, and only that.
+
+            Flask-WTF would take a JSON body for one. Its values need not be text, which no field expects, and the rate
+            limiter, which counts the account named in the form, would see none and count all such tries as one.
+            """
+            if formdata is not None and not isinstance(formdata, MultiDict) and request.is_json:
+                return None
+            return super().wrap_formdata(form, formdata)
 
     def refuse(self, error: DomainError) -> None:
         """Show a domain error in the form: at its field when it names one of ours, else above all fields."""
