@@ -102,7 +102,7 @@ def test_limits_and_audit_use_the_address_that_was_counted(
         assert [guess(n, f"guess{n}@example.org") for n in range(1, 21)] == [422] * 19 + [429]
     with db.read_only() as session:
         found = session.scalars(select(AuditEntry.address).where(AuditEntry.what == "account.sign_in_failed")).all()
-    assert found == [real]
+    assert set(found) == {real}
 
 
 @pytest.mark.parametrize(
@@ -177,6 +177,7 @@ def test_this_machine_s_names_are_for_development_and_tests() -> None:
         "database_url": "postgresql://a@localhost/z",
         "redis_url": "redis://localhost",
         "secret_key": "0123456789abcdef" * 2,
+        "totp_key": "fedcba9876543210" * 2,
         "public_url": "https://desk.example.org/",
     }
     assert trusted_hosts(load_settings(**made)) == ["desk.example.org"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ import structlog
 from flask import Flask
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tests.make import PASSWORD, Make
 from tests.web.client import NOW, DeskClient
@@ -65,6 +68,140 @@ def test_a_private_field_is_redacted(lines: Lines, name: str) -> None:
     assert SECRET not in json.dumps(line)
     assert line[name] == logs.REDACTED
     assert line["event"] == "something.happened"
+
+
+PLANTED = {
+    "password": "hunter2-and-more",
+    "key": "AKIA-hunter3-and-more",
+    "cookie": "eyJfdXNlcl9pZCI6IjEifQ.aGVsbG8.hunter4-and-more",
+    "link": "Zq4xV9rT2mB7nK1pL8sD3fG6hJ0wE5yU-_cA4oIiQxM",
+    "email": "meena.rao",
+    "phone": "+919848012345",
+    "spaced": "+91 98480 12345",
+    "name": "Meena Kumari Rao",
+}
+"""What must never be seen in a log, each put where it is found in practice."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql+psycopg://zonedesk_app:{PLANTED['password']}@db.example/zonedesk?sslmode=require",
+        f"https://{PLANTED['key']}@sentry.example/1",
+        f"smtp://desk:{PLANTED['password']}@mail.example:587",
+        f"POST https://hooks.example/in?token={PLANTED['key']}&x=1",
+        f"s3://bucket/x?X-Amz-Credential={PLANTED['key']}&X-Amz-Signature={PLANTED['key']}",
+        f"Authorization: Bearer {PLANTED['key']}",
+        f"sent {{'Authorization': 'Basic {PLANTED['key']}'}}",
+        f"curl -H 'x: y' with bearer {PLANTED['key']}",
+        f"Cookie: __Host-zonedesk={PLANTED['cookie']}; theme=dark",
+        f"Set-Cookie: zonedesk={PLANTED['cookie']}; HttpOnly",
+        f"cannot parse zonedesk={PLANTED['cookie']}",
+        f"api_key='{PLANTED['key']}'",
+        f'{{"totp_secret": "{PLANTED["key"]}", "recovery_codes": "{PLANTED["key"]}"}}',
+        f"GET /reset/{PLANTED['link']} failed",
+        f"GET https://desk.example/join/{PLANTED['link']}?x=1",
+        f"/verify/ZD-1234/{PLANTED['link']}",
+        f"/reset/{PLANTED['password']}",
+        f"no handler for {PLANTED['link']} here",
+        f"mail to {PLANTED['email']}@example.org bounced",
+        f"/sign-in?next=/&email={PLANTED['email']}%40example.org",
+        f"<{PLANTED['email']}@example.co.in>",
+        f"called {PLANTED['phone']}, no answer",
+        f"phone number {PLANTED['spaced']} is taken",
+        f"tel:{PLANTED['phone'].replace('+', '%2B')}",
+        f"duplicate key value\nDETAIL:  Key (name_key)=({PLANTED['name']}) already exists.\n[SQL: INSERT …]",
+        f"violates check\nDETAIL:  Failing row contains (1, {PLANTED['name']},\n12 Beach Road).\nCONTEXT:  x",
+        f"-----BEGIN RSA PRIVATE KEY-----\n{PLANTED['key']}\n-----END RSA PRIVATE KEY-----",
+    ],
+)
+@pytest.mark.parametrize("how", ["event", "field", "nested", "key", "bytes", "object", "exception", "cause", "library"])
+def test_nothing_planted_anywhere_is_found_in_the_output(lines: Lines, text: str, how: str) -> None:
+    """Fails if one way into a line passes the cleaning: the message, a field, an object, an exception's cause."""
+    log = structlog.get_logger("test")
+    match how:
+        case "event":
+            log.info(text)
+        case "field":
+            log.info("x", detail=text)
+        case "nested":
+            log.info("x", detail={"a": [{"b": (text,)}]})
+        case "key":
+            log.info("x", detail={text: 1})
+        case "bytes":
+            log.info("x", detail=text.encode())
+        case "object":
+            log.info("x", detail=ValueError(text))
+        case "exception":
+            try:
+                raise RuntimeError(text)
+            except RuntimeError:
+                log.exception("x")
+        case "cause":
+            try:
+                raise RuntimeError("x") from ConnectionError(text)
+            except RuntimeError:
+                logging.getLogger("some.library").exception("x", extra={"detail": text})
+        case "library":
+            logging.getLogger("some.library").error("said %s", text)
+    out = json.dumps(lines(), ensure_ascii=False)
+    found = [name for name, secret in PLANTED.items() if secret in out or secret.replace("+", "%2B") in out]
+    assert out != "[]"
+    assert found == []
+
+
+def test_what_the_planted_words_stand_in_stays_readable() -> None:
+    """The control: cleaning that blanks everything would pass the test above."""
+    for plain in (
+        "GET /bookings/01920000-0000-7000-8000-000000000001 took 12 ms",
+        "sha256 3f786850e387550fdab836ed7e6dc881de23001b3f786850e387550fdab836ed",
+        "relation zones_name_of_company_key violated in webapp/zones/service.py line 41",
+        "session 12 of 30 moved to 2027-01-04 16:00, +05:30",
+        "Content-Security-Policy-Report-Only is not set",
+        "1 + 2345 = 2346; port 54321; 12345678 rows",
+    ):
+        assert logs.clean_text(plain) == plain
+    cleaned = logs.clean_text("postgresql+psycopg://zonedesk_app:word@db.example/zonedesk timed out")
+    assert cleaned == "postgresql+psycopg://zonedesk_app:[redacted]@db.example/zonedesk timed out"
+
+
+@pytest.mark.parametrize(
+    "bait",
+    ["a", "a-", "Aa1-", "a:", "2 ", "x@", "password", "token='", "a://", "/verify/", "bearer ", "DETAIL: ", "+1"],
+)
+def test_no_text_keeps_the_cleaning_busy(bait: str) -> None:
+    """Fails if a pattern looks again and again over one long run of letters: minutes, where this takes milliseconds."""
+    began = time.perf_counter()
+    logs.clean_text(bait * (200_000 // len(bait)) + " =:/+@ DETAIL: ://")
+    assert time.perf_counter() - began < 5
+
+
+def test_a_value_that_cannot_be_read_loses_itself_and_not_the_line(lines: Lines) -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    structlog.get_logger("test").info("x", detail=Broken())
+    assert [line["detail"] for line in lines()] == ["<Broken>"]
+
+
+def test_a_failed_statement_s_parameters_are_not_in_its_error(app: Flask, db: Database) -> None:
+    """Fails if what families told us stands in the text of a database error, which is logged and reported."""
+    with pytest.raises(DBAPIError) as failed, db.read_only() as session:
+        session.execute(text("SELECT 1 FROM nowhere WHERE x = :name"), {"name": PLANTED["name"]})
+    assert PLANTED["name"] not in str(failed.value)
+    assert "nowhere" in str(failed.value)
+
+
+@pytest.mark.parametrize("path", ["/reset/{}", "/join/{}", "/verify/ZD-1/{}", "/nowhere/{}", "/bookings?token={}"])
+def test_the_line_of_a_request_names_its_route_and_never_its_link(
+    lines: Lines, client: DeskClient, make: Make, path: str
+) -> None:
+    lines()
+    client.get(path.format(PLANTED["link"]))
+    out = json.dumps(lines())
+    assert "http.request" in out
+    assert PLANTED["link"] not in out
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,8 @@ def engine_options(pool_size: int = 8) -> dict[str, Any]:
         "pool_timeout": 5,
         "pool_pre_ping": True,
         "connect_args": {"connect_timeout": 5},
+        # A failed statement's error is logged and reported; its parameters are what families told us.
+        "hide_parameters": True,
     }
 
 
