@@ -27,13 +27,15 @@ test: venv-dev  ## all tests but browser and faults, with branch coverage
 	@echo "Rules:"
 	@$(BIN)/coverage report --include='webapp/*/rules.py' --fail-under=100
 
-check: venv-dev  ## format, lint, types, import law, templates
+check: venv-dev  ## format, lint, types, import law, templates, unsafe patterns, known vulnerabilities
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict webapp tests $(wildcard worker.py)
 	@$(BIN)/lint-imports --no-cache
 	@[ ! -d templates ] || $(BIN)/djlint --lint --quiet templates
-	@[ ! -f scripts/lint_templates.py ] || $(BIN)/python scripts/lint_templates.py
+	@$(BIN)/python scripts/lint_house.py
+	@$(BIN)/python scripts/audit_code.py
+	@$(BIN)/python scripts/audit_packages.py
 
 e2e: venv-dev  ## the whole job in a headless browser
 	@$(PYTEST) tests/e2e -m e2e

@@ -9,17 +9,8 @@ from xml.etree.ElementTree import Element
 
 import html5lib
 
-OLD_HTMX = (
-    "hx-ext",
-    "hx-vars",
-    "hx-params",
-    "hx-disinherit",
-    "hx-inherit",
-    "hx-disabled-elt",
-    "hx-request",
-    "hx-prompt",
-)
-"""Attributes of htmx 2 that htmx 4 ignores in silence."""
+from scripts.lint_house import OLD_HTMX
+
 _UNLABELLED = {"hidden", "submit", "button", "reset", "image"}
 _FRAGMENT_HOME = {
     "tr": "tbody",
