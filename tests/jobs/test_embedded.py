@@ -58,7 +58,7 @@ def test_secrets_are_readable_by_their_owner_alone_and_show_in_no_repr_and_no_co
         kept = data_dir / "embedded" / "secrets.json"
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         words = [word for name, word in json.loads(kept.read_text("utf-8")).items() if name != "id"]
-        assert len(set(words)) == 4
+        assert len(set(words)) == 5
         assert all(len(word) >= 32 for word in words)
         shown = repr(running.urls)
         for pid in running.pids().values():

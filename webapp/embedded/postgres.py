@@ -21,6 +21,7 @@ DATABASE = "zonedesk"
 SUPERUSER = "zonedesk_admin"
 OWNER = "zonedesk_owner"
 APP = "zonedesk_app"
+BACKUP = "zonedesk_backup"
 
 
 def create_database(admin_url: str, name: str, *, owner: str = OWNER, template: str | None = None) -> None:
@@ -111,14 +112,22 @@ def answers(admin_url: str) -> bool:
 
 
 def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """Make the owner, who migrates, the app, who serves and owns nothing, and the database, whichever are missing."""
+    """Make the roles and the database, whichever are missing, also on a data folder of an earlier version.
+
+    The owner migrates; the app serves and owns nothing; the backup role reads every operator's rows, past row-level
+    security, and can write none.
+    """
     with psycopg.connect(libpq_url(admin_url), dbname="postgres", autocommit=True) as db:
-        for role, rights in ((OWNER, "LOGIN CREATEROLE"), (APP, "LOGIN")):
+        for role, rights in ((OWNER, "LOGIN CREATEROLE"), (APP, "LOGIN"), (BACKUP, "LOGIN BYPASSRLS")):
             if not db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
                 # The verifier is made here, so that no statement, log or statistics ever shows the password.
                 verifier = db.pgconn.encrypt_password(passwords[role].encode(), role.encode(), b"scram-sha-256")
                 command = sql.SQL("CREATE ROLE {} {} PASSWORD {}")
                 db.execute(command.format(sql.Identifier(role), sql.SQL(rights), sql.Literal(verifier.decode())))
+        db.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(sql.Identifier(BACKUP)))
+        # It has no right to write anything; this says so to a hand that slips, in words.
+        read_only = sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on")
+        db.execute(read_only.format(sql.Identifier(BACKUP)))
         # So that the owner may set the app role's rights, and step into it, without inheriting anything.
         db.execute(
             sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET TRUE").format(

@@ -28,6 +28,7 @@ START_SECONDS = 60.0
 """How long a server may take until it answers; recovery after a crash of the machine is what takes long."""
 _SIGNALS = {"postgres": (signal.SIGINT, signal.SIGQUIT), "valkey": (signal.SIGTERM, signal.SIGTERM)}
 """How each is stopped, politely and firmly; SIGINT is PostgreSQL's "fast": clients are ended, nothing is lost."""
+_SECRETS = ("id", postgres.SUPERUSER, postgres.OWNER, postgres.APP, postgres.BACKUP, "valkey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class EmbeddedServers:
     database_owner_url: str = field(repr=False)
     """For migrating: ``zonedesk_owner``, who owns the database."""
     redis_url: str = field(repr=False)
+    backup_url: str = field(repr=False)
+    """For dumping: ``zonedesk_backup``, who reads everything and writes nothing."""
     admin_url: str = field(repr=False)
     """PostgreSQL's superuser, for making databases in tests; no part of Zonedesk is ever given it."""
 
@@ -117,6 +120,7 @@ def start(data_dir: Path, *, durable: bool = True) -> RunningServers:
             database_url=postgres.address(postgres.APP, keys[postgres.APP], ports["postgres"]),
             database_owner_url=postgres.address(postgres.OWNER, keys[postgres.OWNER], ports["postgres"]),
             redis_url=valkey.address(keys["valkey"], ports["valkey"]),
+            backup_url=postgres.address(postgres.BACKUP, keys[postgres.BACKUP], ports["postgres"]),
             admin_url=admin_url(),
         )
         return RunningServers(urls, running, lock)
@@ -185,7 +189,13 @@ def _kept_secrets(control: Path) -> dict[str, str]:
     """The secrets of this data folder, made and kept where only this user reads them when there are none."""
     path = control / "secrets.json"
     try:
-        return {str(key): str(value) for key, value in json.loads(path.read_text("utf-8")).items()}
+        kept = {str(key): str(value) for key, value in json.loads(path.read_text("utf-8")).items()}
+        # A role that a later version knows gets its password when that version first starts.
+        missing = {name: secrets.token_urlsafe(24) for name in _SECRETS if name not in kept}
+        if missing and "id" in kept:
+            kept |= missing
+            _write(path, kept, mode=0o600)
+        return kept
     except FileNotFoundError:
         if (control / "servers" / "postgres").exists():
             raise EmbeddedError(
@@ -194,8 +204,7 @@ def _kept_secrets(control: Path) -> dict[str, str]:
             ) from None
     except (ValueError, AttributeError) as error:
         raise EmbeddedError(f"{path} is damaged: put a good copy back, or delete {control} to begin anew.") from error
-    names = ("id", postgres.SUPERUSER, postgres.OWNER, postgres.APP, "valkey")
-    made = {name: secrets.token_urlsafe(24) for name in names}
+    made = {name: secrets.token_urlsafe(24) for name in _SECRETS}
     _write(path, made, mode=0o600)
     return made
 
