@@ -162,3 +162,12 @@ def test_production_needs_an_address_that_families_can_open(doctor: Doctor) -> N
     told = doctor(environment=Environment.PRODUCTION, public_url="https://desk.example", trusted_proxies=1)[1]
     assert told["public address"].startswith("ok")
     assert told["reverse proxy"].startswith("ok")
+
+
+def test_production_is_told_of_a_key_that_still_counts_and_of_ways_nobody_checked(doctor: Doctor) -> None:
+    told = doctor(environment=Environment.PRODUCTION)[1]
+    assert told["keys"].startswith("ok")
+    assert told["ways to the servers"].startswith("ok")
+    told = doctor(environment=Environment.PRODUCTION, secret_key_previous="x" * 40, allow_plaintext_servers=True)[1]
+    assert told["keys"].startswith("note")
+    assert told["ways to the servers"].startswith("note")

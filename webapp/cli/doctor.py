@@ -86,6 +86,22 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             "TRUSTED_PROXIES is 0: behind a proxy every visitor would seem to come from the proxy's address",
             bad=Verdict.NOTE,
         )
+        yield _found(
+            "ways to the servers",
+            not settings.allow_plaintext_servers and "sslmode=require" not in settings.database_url,
+            "encrypted, to servers that prove who they are, or inside this machine",
+            "ALLOW_PLAINTEXT_SERVERS is set: something else has to encrypt the way"
+            if settings.allow_plaintext_servers
+            else "sslmode=require encrypts but does not ask who answers: verify-full does",
+            bad=Verdict.NOTE,
+        )
+        yield _found(
+            "keys",
+            not settings.previous_keys,
+            "one signs",
+            "SECRET_KEY_PREVIOUS still counts: unset it when SESSION_ABSOLUTE_HOURS have passed since the change",
+            bad=Verdict.NOTE,
+        )
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
