@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webapp.core.actor import ALWAYS_SECOND_FACTOR, Role
@@ -130,10 +130,13 @@ class Settings(BaseSettings):
 
     @field_validator("sign_in_rate", "second_factor_rate", "reset_rate", "booking_rate", "export_rate", "write_rate")
     @classmethod
-    def _is_a_rate(cls, text: str) -> str:
+    def _is_a_rate(cls, text: str, info: ValidationInfo) -> str:
         # At the start, because Flask-Limiter only logs a rate it cannot read, and then lets everything through.
         if not _RATES.fullmatch(text):
             raise ValueError(f"{text!r} is no rate; write '5 per minute'.")
+        # An address may try so many times as often as an account: of several rates that would be a riddle.
+        if info.field_name in ("sign_in_rate", "reset_rate") and re.search(r"[;,]", text):
+            raise ValueError(f"{text!r} has to be one rate.")
         return text
 
     @model_validator(mode="after")

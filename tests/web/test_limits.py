@@ -306,6 +306,12 @@ def test_a_rate_the_library_reads_is_taken(text: str) -> None:
     assert library.parse_many(load_settings(write_rate=text).write_rate)
 
 
+@pytest.mark.parametrize("name", ["sign_in_rate", "reset_rate"])
+def test_a_rate_that_is_multiplied_for_addresses_is_one(name: str) -> None:
+    with pytest.raises(SettingsError, match="has to be one rate"):
+        load_settings(**{name: "5 per minute; 30 per hour"})
+
+
 @pytest.mark.parametrize("text", ["", "often", "5", "5 per fortnight", "-1 per minute", "5 per 0 minutes"])
 def test_a_rate_nobody_can_read_is_refused_at_the_start(text: str) -> None:
     """Flask-Limiter would log it and let everything through."""
