@@ -236,7 +236,15 @@ def test_no_secret_shows_when_settings_are_printed(monkeypatch: pytest.MonkeyPat
     )
     shown = f"{settings!r} {settings}"
     assert "production" in shown
-    secrets = (GOOD["SECRET_KEY"], GOOD["TOTP_KEY"], "dsn-key", "db-word", "mail-word", "rediss://", "previous-0123456789")
+    secrets = (
+        GOOD["SECRET_KEY"],
+        GOOD["TOTP_KEY"],
+        "dsn-key",
+        "db-word",
+        "mail-word",
+        "rediss://",
+        "previous-0123456789",
+    )
     assert not [secret for secret in secrets if secret in shown]
 
 
