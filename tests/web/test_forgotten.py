@@ -17,7 +17,7 @@ from tests.jobs.builders import rows
 from tests.jobs.letter_box import Box
 from tests.make import PASSWORD, Make, Person
 from tests.web.client import NOW, Bell, DeskClient
-from webapp.accounts import service
+from webapp.accounts import queries, service, sign_ins
 from webapp.accounts.jobs import send_letters
 from webapp.accounts.models import LinkToken, RecoveryCode, SignInSession, User
 from webapp.accounts.sending import FORGOTTEN_PATH, RESET_PATH, SIGN_IN_PATH
@@ -221,6 +221,18 @@ def test_a_link_is_worth_nothing_after_the_address_has_changed(
         assert session.scalar(select(LinkToken.used_at)) is None
 
 
+def test_changing_one_s_own_password_voids_the_links_too(
+    client: DeskClient, make: Make, db: Database, box: Callable[[], Box]
+) -> None:
+    person = make.user()
+    ask(client, person.email)
+    path = box().path()
+    with db.unit_of_work() as work:
+        account = queries.account(work.db, person.id)
+        sign_ins.change_own_password(work, account, "another hash", keep=new_id(), now=NOW)
+    assert follow(client, path).status_code == 404
+
+
 @pytest.mark.parametrize("what", ["account", "operator"])
 def test_who_was_switched_off_meanwhile_cannot_reset(
     client: DeskClient, make: Make, db: Database, box: Callable[[], Box], what: str
@@ -364,11 +376,11 @@ def test_what_is_no_address_is_said_at_the_field(client: DeskClient, db: Databas
     assert rows(db, "SELECT 1 FROM letters") == []
 
 
-@pytest.mark.parametrize("password", ["", "short", "x" * 129])
+@pytest.mark.parametrize("password", ["", "short", "x" * 129, "passwordpassword", "asha.rao.zonedesk"])
 def test_a_password_that_will_not_do_is_said_at_the_field_and_uses_nothing_up(
     client: DeskClient, make: Make, db: Database, box: Callable[[], Box], password: str
 ) -> None:
-    ask(client, make.user().email)
+    ask(client, make.user(name="Asha Rao").email)
     follow(client, box().path())
     page = choose(client, password)
     assert page.status_code == 422

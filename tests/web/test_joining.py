@@ -304,6 +304,8 @@ def test_a_link_is_good_for_its_own_purpose_only(
     ("typed", "field"),
     [
         ({"password": "short"}, "password"),
+        ({"password": "passwordpassword"}, "password"),
+        ({"password": "ravi-teja-zonedesk"}, "password"),
         ({"name": " "}, "name"),
         ({"locale": "xx"}, "locale"),
         ({"locale": ""}, "locale"),

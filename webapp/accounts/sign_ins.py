@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import case, delete, or_, update
 
 from webapp.accounts.letters import promise_letter
+from webapp.accounts.links import void_resets
 from webapp.accounts.models import SignInSession, User
 from webapp.accounts.queries import Account
 from webapp.accounts.rules import PENDING_FOR, PENDING_TRIES, LetterKind, SignInStage
@@ -158,7 +159,7 @@ def end_every_sign_in(work: Work, account: Account, *, by: Actor, now: datetime,
 
 
 def change_own_password(work: Work, account: Account, password_hash: str, *, keep: UUID, now: datetime) -> None:
-    """Give oneself another password and sign every other browser out; a letter tells of it.
+    """Give oneself another password, sign every other browser out and void links that could set one; a letter tells.
 
     Raises ``Conflict`` when the password is not the one that was typed any more.
     """
@@ -170,6 +171,7 @@ def change_own_password(work: Work, account: Account, password_hash: str, *, kee
     )
     if work.db.scalar(mine) is None:
         raise Conflict("password-changed", "Your password was changed elsewhere just now. Sign in again.")
+    void_resets(work, account.id, now=now)
     work.db.execute(delete(SignInSession).where(SignInSession.user_id == account.id, SignInSession.id != keep))
     _record(work, "account.password_changed", account, by=account.actor, now=now)
     promise_letter(

@@ -67,7 +67,7 @@ def reset() -> ResponseReturnValue:
     form = NewPasswordForm()
     if form.validate_on_submit():
         try:
-            check_password(form.password.data or "")
+            check_password(form.password.data or "", email=account.email, name=account.name)
             hashed = signin.hash_password(form.password.data or "")
             with acting_for(account.operator_id), unit_of_work() as work:
                 reset_password(work, link, hashed, now=clock.now())

@@ -50,7 +50,7 @@ def join() -> ResponseReturnValue:
 
 
 def _accept(form: JoinForm, link: bytes, invited: Invited) -> None:
-    check_password(form.password.data or "")
+    check_password(form.password.data or "", email=invited.email, name=form.name.data or "")
     hashed = signin.hash_password(form.password.data or "")
     with acting_for(invited.operator_id), unit_of_work() as work:
         invitations.accept(work, link, form.to_command(), hashed, now=clock.now())
