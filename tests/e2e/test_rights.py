@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from tests.codes import code_at
 from tests.e2e.conftest import Visit
+from tests.e2e.running import RunningDesk
 from tests.make import Make
 
 
@@ -31,7 +33,7 @@ def test_staff_of_another_franchise_find_nothing_behind_a_booking_s_address(make
     stranger.shoot("not-found")
 
 
-def test_a_proposal_is_approved_with_the_keyboard_alone(make: Make, visit: Visit) -> None:
+def test_a_proposal_is_approved_with_the_keyboard_alone(desk: RunningDesk, make: Make, visit: Visit) -> None:
     franchise = make.franchise()
     zone, course = make.zone(operator_id=franchise), make.course()
     trainer = make.trainer((zone,), (course,), operator_id=franchise, name="Lakshmi R.")
@@ -45,6 +47,11 @@ def test_a_proposal_is_approved_with_the_keyboard_alone(make: Make, visit: Visit
     keys.type(person.email)
     manager.tab_to("Password")
     keys.type(person.password)
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="Second step")).to_be_visible()
+    manager.tab_to("Code")
+    assert person.totp_key is not None
+    keys.type(code_at(person.totp_key, desk.now()))
     keys.press("Enter")
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 

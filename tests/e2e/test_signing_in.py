@@ -35,6 +35,7 @@ def test_an_admin_signs_in_with_password_and_code(desk: RunningDesk, make: Make,
     person, visitor = make.admin(), visit()
     assert person.totp_key is not None
     visitor.type_password(person)
+    expect(visitor.page.get_by_role("heading", name="Second step")).to_be_visible()
     looks_right(visitor, "second-factor")
     page = visitor.page
     page.get_by_role("button", name="Sign in").click()
@@ -66,6 +67,7 @@ def test_a_new_admin_sets_the_app_up_and_keeps_the_recovery_codes(
     key = shown_key(page)
     page.get_by_label("Code", exact=True).fill(code_at(key, desk.now()))
     page.get_by_role("button", name="Set up and sign in").click()
+    expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
     codes = page.locator(".zd-codes code").all_text_contents()
     assert len(codes) == 10
     if javascript:
@@ -103,6 +105,7 @@ def test_one_looks_after_ones_own_account(desk: RunningDesk, make: Make, visit: 
     expect(there.page).to_have_url(re.compile("/sign-in"))
     # New recovery codes want a fresh second factor once ten minutes have gone by.
     page.get_by_role("button", name="Make new recovery codes").click()
+    expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
     assert len(page.locator(".zd-codes code").all_text_contents()) == 10
     page.get_by_role("link", name="I have kept them: go on").click()
     page.get_by_role("link", name="Change your password").click()
