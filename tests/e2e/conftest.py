@@ -86,7 +86,7 @@ def visit(desk: RunningDesk, chromium: Browser) -> Iterator[Visit]:
         visitor = Visitor.arrive(chromium, (at or desk).url, javascript=javascript)
         visitors.append(visitor)
         if person is not None:
-            visitor.be_signed_in(desk.cookie_of(person))
+            visitor.be_signed_in((at or desk).cookie_of(person))
         return visitor
 
     yield arrive

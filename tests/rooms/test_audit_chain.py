@@ -317,15 +317,16 @@ def test_many_sweepers_beside_many_writers_make_one_chain(log: Log) -> None:
 
 def test_the_canonical_form_is_what_the_documentation_says(log: Log) -> None:
     at = datetime(2027, 1, 1, 3, 30, 0, 120000, tzinfo=UTC)
-    made = audit.entry(
-        "booking.edited",
-        "booking",
-        UUID("0192-0000-0000-7000-8000-0000-0000-00ff".replace("-", "")),
-        operator_id=COMPANY_ID,
-        by=Actor(ActorKind.USER, UUID(int=7), 'Lakshmi "లక్ష్మీ"\n', Role.ADMIN, COMPANY_ID),
-        before={"z": [1, 2.50, None, True], "a": {"é": "\u0001/", "b": 1e-7}},
-        at=at,
-    )
+    with audit.origin(audit.Origin("cli")):
+        made = audit.entry(
+            "booking.edited",
+            "booking",
+            UUID("0192-0000-0000-7000-8000-0000-0000-00ff".replace("-", "")),
+            operator_id=COMPANY_ID,
+            by=Actor(ActorKind.USER, UUID(int=7), 'Lakshmi "లక్ష్మీ"\n', Role.ADMIN, COMPANY_ID),
+            before={"z": [1, 2.50, None, True], "a": {"é": "\u0001/", "b": 1e-7}},
+            at=at,
+        )
     made.id = UUID("01920000-0000-7000-8000-000000000001")
     with log.database.unit_of_work() as work:
         work.db.add(made)

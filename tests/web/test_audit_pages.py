@@ -376,6 +376,16 @@ def test_an_export_of_many_pages_loses_nothing(
     assert {row["id"] for row in rows} == written
 
 
+def test_an_export_asks_for_a_fresh_second_factor_first(
+    client: DeskClient, db: Database, auditor: Person, at: Callable[[datetime], None]
+) -> None:
+    assert client.get("audit.export").status_code == 200
+    at(NOW + timedelta(minutes=11))
+    for answer in (client.get("audit.export", what="x"), client.post("audit.export_file", data={"as": "csv"})):
+        assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/confirm")
+    assert client.get("audit.index").status_code == 200, "reading the log does not"
+
+
 def recomputed(folder: Path, content: bytes, *more: str) -> subprocess.CompletedProcess[str]:
     """What the stand-alone script says of an export: it knows nothing of the application."""
     file = folder / "audit.jsonl"
