@@ -51,7 +51,8 @@ def test_what_is_sealed_opens_only_about_the_same() -> None:
 def test_whatever_is_changed_of_it_is_noticed() -> None:
     box = SecretBox(["k" * 40], "totp")
     sealed = box.seal(b"secret", about=ABOUT)
-    for at, letter in enumerate(sealed[:-2]):
+    # The last letter before the padding holds four bits that mean nothing.
+    for at, letter in enumerate(sealed[:-3]):
         with pytest.raises(Unreadable):
             box.open(sealed[:at] + ("A" if letter != "A" else "B") + sealed[at + 1 :], about=ABOUT)
 
