@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from flask import Flask
 from sqlalchemy import make_url, text
 
 from tests.jobs.builders import Shelf, rows
@@ -59,7 +60,7 @@ def quoted(database: Database) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture
-def demo(servers: Servers, settings: Settings, at: object) -> Iterator[Database]:
+def demo(servers: Servers, app: Flask, settings: Settings, at: object) -> Iterator[Database]:
     """A database of its own with the demo; dropped afterwards."""
     name = f"{servers.template}_audit_{os.getpid()}"
     owner = make_url(servers.owner_url).username or ""
