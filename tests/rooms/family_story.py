@@ -13,6 +13,7 @@ from tests.make import Make, Person
 from tests.web.client import NOW
 from webapp.assignments import service as assignments
 from webapp.assignments.limits import Limits
+from webapp.assignments.service import Proposed
 from webapp.bookings import enquiries
 from webapp.bookings import service as bookings
 from webapp.bookings.enquiries import EnquiryCommand
@@ -98,9 +99,9 @@ def family_with_everything(make: Make, db: Database, settings: Settings, store: 
         why = "Ravi quarrelled with Sitalakshmi"
         trainers.block(work, apart_id, made.household_id, why, by=staff.actor, now=NOW)
         _enquire(work, staff)
-    cancelled = _place(db, staff, made, zone_id, course_id, time(9), 10)
-    completed = _place(db, staff, made, zone_id, course_id, time(16), 30)
-    _cancel(db, cancelled, trainer_id, staff, manager)
+    cancelled = _propose(db, staff, _command(made, zone_id, course_id, time(9), 10), trainer_id)
+    completed = _propose(db, staff, _command(made, zone_id, course_id, time(16), 30), trainer_id)
+    _cancel(db, cancelled, staff, manager)
     _complete(db, completed, trainer_id, staff, manager, made.student_ids[0])
     issue(JobContext(settings, db, lambda: DONE), store=store, renderer=PlainRenderer())
     return Family(made.household_id, operator_id, admin, manager, staff, other.household_id)
@@ -119,16 +120,10 @@ def _enquire(work: Work, staff: Person) -> None:
     enquiries.record_enquiry(work, asked, by=staff.actor, now=NOW)
 
 
-def _place(
-    db: Database,
-    staff: Person,
-    made: households.RegisteredHousehold,
-    zone_id: UUID,
-    course_id: UUID,
-    timeslot: time,
-    total: int,
-) -> UUID:
-    command = BookingCommand(
+def _command(
+    made: households.RegisteredHousehold, zone_id: UUID, course_id: UUID, timeslot: time, total: int
+) -> BookingCommand:
+    return BookingCommand(
         household_id=made.household_id,
         student_ids=made.student_ids,
         course_id=course_id,
@@ -144,37 +139,36 @@ def _place(
         prefers_gender="female",
         prefers_taught_before=True,
     )
-    with db.unit_of_work() as work:
-        return bookings.place_booking(work, command, by=staff.actor, now=NOW).id
 
 
-def _cancel(db: Database, booking_id: UUID, trainer_id: UUID, staff: Person, manager: Person) -> None:
-    """Propose, reject and cancel, each with a reason that names somebody."""
+def _propose(db: Database, staff: Person, command: BookingCommand, trainer_id: UUID) -> Proposed:
+    """Place and propose in one transaction: where a worker runs, it must not find the booking waiting in between."""
     with db.unit_of_work() as work:
-        held = assignments.propose(
-            work, booking_id, trainer_id=trainer_id, by=staff.actor, now=NOW, limits=Limits()
-        ).assignment_id
-    assert held is not None
+        booking = bookings.place_booking(work, command, by=staff.actor, now=NOW)
+        return assignments.propose(work, booking.id, trainer_id=trainer_id, by=staff.actor, now=NOW, limits=Limits())
+
+
+def _cancel(db: Database, proposed: Proposed, staff: Person, manager: Person) -> None:
+    """Reject and cancel, each with a reason that names somebody."""
+    assert proposed.assignment_id is not None
+    ids = {"id": proposed.booking_id}
     with db.unit_of_work() as work:
-        assignments.reject(work, held, version=1, reason="Sitalakshmi wants later", by=manager.actor, now=NOW)
-    with db.unit_of_work() as work:
-        (version,) = work.db.execute(text("SELECT version FROM bookings WHERE id = :id"), {"id": booking_id}).one()
-    with db.unit_of_work() as work:
+        why = "Sitalakshmi wants later"
+        assignments.reject(work, proposed.assignment_id, version=1, reason=why, by=manager.actor, now=NOW)
+        work.db.flush()  # the version below is read from the row
+        (version,) = work.db.execute(text("SELECT version FROM bookings WHERE id = :id"), ids).one()
         why = "The Devarakonda family moves"
-        assignments.cancel_booking(work, booking_id, version=version, reason=why, by=staff.actor, now=NOW)
+        assignments.cancel_booking(work, proposed.booking_id, version=version, reason=why, by=staff.actor, now=NOW)
 
 
 def _complete(
-    db: Database, booking_id: UUID, trainer_id: UUID, staff: Person, manager: Person, student_id: UUID
+    db: Database, proposed: Proposed, trainer_id: UUID, staff: Person, manager: Person, student_id: UUID
 ) -> None:
-    """Propose and approve; then every session is taught, one mark is given, and the certificates are promised."""
+    """Approve; then every session is taught, one mark is given, and the certificates are promised."""
+    assert proposed.assignment_id is not None
+    booking_id = proposed.booking_id
     with db.unit_of_work() as work:
-        held = assignments.propose(
-            work, booking_id, trainer_id=trainer_id, by=staff.actor, now=NOW, limits=Limits()
-        ).assignment_id
-    assert held is not None
-    with db.unit_of_work() as work:
-        assignments.approve(work, held, version=1, by=manager.actor, now=NOW, limits=Limits())
+        assignments.approve(work, proposed.assignment_id, version=1, by=manager.actor, now=NOW, limits=Limits())
     with db.unit_of_work() as work:
         ids = {"booking": booking_id, "now": DONE, "trainer": trainer_id, "student": student_id, "who": staff.id}
         for statement in (
