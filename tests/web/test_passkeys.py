@@ -421,6 +421,6 @@ def test_answers_and_questions_are_counted_for_each_address(client: DeskClient) 
     assert statuses == [422] * 20 + [429]
     late = post(client, SIGN_IN, credential={})
     assert 1 <= int(late.headers["Retry-After"]) <= 61
-    assert late.get_json()["detail"] == "Wait a minute and try again."
+    assert late.get_json()["detail"] == "Too many tries. Wait 1 minute and try again."
     statuses = [post(client, f"{SIGN_IN}/options").status_code for _ in range(61)]
     assert statuses == [200] * 60 + [429]
