@@ -35,7 +35,8 @@ PERMISSIONS: Final[dict[Permission, Any]] = {
     Permission.OPERATOR_WRITE: _("Found, change and switch off franchises"),
     Permission.POLICY_READ: _("Read this table"),
     Permission.VIEW_AS: _("See the desk as somebody else, reading only"),
-    Permission.AUDIT_READ: _("Read the audit log and verify its seals"),
+    Permission.AUDIT_READ: _("Read the audit log"),
+    Permission.AUDIT_VERIFY: _("Verify the seals of the audit log"),
     Permission.AUDIT_EXPORT: _("Export the audit log"),
 }
 

@@ -45,6 +45,7 @@ _PAGES: Final[dict[str, tuple[str, str]]] = {
     "operator": ("operators.show", "operator_id"),
     "session": ("course_sessions.show", "session_id"),
     "trainer": ("trainers.show", "trainer_id"),
+    "user": ("accounts.user", "user_id"),
     "zone": ("zones.show", "zone_id"),
 }
 
