@@ -26,7 +26,7 @@ _FIXED: Final = {
     # Place and passkeys are for our own pages; what no page of ours asks for, no page may ask for.
     "Permissions-Policy": (
         "geolocation=(self), publickey-credentials-create=(self), publickey-credentials-get=(self), accelerometer=(), "
-        "bluetooth=(), browsing-topics=(), camera=(), display-capture=(), gyroscope=(), hid=(), idle-detection=(), "
+        "browsing-topics=(), camera=(), display-capture=(), gyroscope=(), hid=(), idle-detection=(), "
         "local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), screen-wake-lock=(), serial=(), usb=(), "
         "xr-spatial-tracking=()"
     ),
