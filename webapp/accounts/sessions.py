@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import flask_login
-from flask import Flask, current_app, g, request, session
+from flask import Flask, Request, current_app, g, request, session
 from flask_security import Security, UserMixin
 from flask_security.datastore import Datastore, UserDatastore
 
@@ -146,6 +146,13 @@ def init_sign_in(app: Flask, settings: Settings) -> None:
     # this desk's guard asks for the person when a route needs one.
     hooks = app.before_request_funcs.get(None, [])
     hooks[:] = [hook for hook in hooks if getattr(hook, "__self__", None) is not security.principal]
+    # Without a cookie it would look for a token of its own in the address, a header or a JSON body: a second way in
+    # that no page of ours opens, which reads a stranger's body before anything has looked at it.
+    app.login_manager.request_loader(_nobody)  # type: ignore[attr-defined]  # Flask-Login puts it there
+
+
+def _nobody(_request: Request) -> None:
+    """Nobody is known by anything but the cookie."""
 
 
 def person() -> SignedIn | None:
