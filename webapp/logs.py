@@ -63,9 +63,11 @@ _ASSIGNED: Final = re.compile(
 """A value assigned to a name that says secret, quoted or not; also a cookie of ours."""
 _SCHEME: Final = re.compile(r"\b(?P<scheme>Bearer|Basic)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _LINK: Final = re.compile(
-    r"(?P<path>/(?:reset|join|invitations?|links?|set-password|verify/[^/\s\"'?#]{1,64})/)[^/\s\"'?#]+", re.IGNORECASE
+    r"(?P<path>/(?:reset|join|invitations?|links?|set-password|verify/[^/\s\"'?#]{1,64})/)(?!<)[^/\s\"'?#]+",
+    re.IGNORECASE,
 )
-"""What stands behind the path of a link that was sent to somebody: whoever has it can use it."""
+"""What stands behind the path of a link that was sent to somebody: whoever has it can use it. A route's ``<token>`` is
+none."""
 _LONG: Final = re.compile(r"[A-Za-z0-9_-]{32,}")
 _EMAIL: Final = re.compile(
     r"[^\s@<>\"'(),;:/?&=\[\]]{1,64}(?:@|%40)[^\s@<>\"'(),;:/?&=%]{1,255}\.[^\s@<>\"'(),;:./?&=%]{1,63}"

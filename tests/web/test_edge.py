@@ -179,6 +179,8 @@ def test_this_machine_s_names_are_for_development_and_tests() -> None:
         "secret_key": "0123456789abcdef" * 2,
         "totp_key": "fedcba9876543210" * 2,
         "public_url": "https://desk.example.org/",
+        "mail_url": "smtp://mail.example.org",
+        "mail_from": "desk@example.org",
     }
     assert trusted_hosts(load_settings(**made)) == ["desk.example.org"]
     assert {"localhost", "127.0.0.1"} <= set(trusted_hosts(load_settings(**made | {"ZONEDESK_ENV": "test"})))
