@@ -1,0 +1,1 @@
+"""F8, the isolation matrix: every route, as everybody, on everybody's rows."""

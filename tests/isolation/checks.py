@@ -1,0 +1,228 @@
+"""Going through the matrix as one of the six, and judging every answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from tests.isolation.matrix import (
+    Browser,
+    Request,
+    Tally,
+    absent,
+    addresses,
+    crossed,
+    harvest,
+    leaks,
+    may_ask,
+    plain,
+    questions,
+    rules,
+    sees_all,
+)
+from tests.isolation.world import World
+from tests.make import Person
+from webapp.core.actor import Role
+
+LAST: Final = ("cancel", "close", "erase", "disable", "sign_out", "end", "withdraw", "reject")
+"""Verbs that leave less to do: asked after all others."""
+
+
+class Asker(StrEnum):
+    """Who asks."""
+
+    ANONYMOUS = "anonymous"
+    AUDITOR = "auditor"
+    FRANCHISE_STAFF = "franchise_staff"
+    FRANCHISE_MANAGER = "franchise_manager"
+    COMPANY_STAFF = "company_staff"
+    ADMIN = "admin"
+
+
+def person_of(world: World, asker: Asker) -> Person | None:
+    """Who it is in this world: franchise people are the first franchise's."""
+    if asker is Asker.ANONYMOUS:
+        return None
+    role = Role(asker.value)
+    return next(story.people[role] for story in world.stories if role in story.people)
+
+
+def ask_everything(world: World, asker: Asker) -> Tally:
+    """The whole matrix of one asker: reading, changing what is not theirs, then changing what is."""
+    person, tally = person_of(world, asker), Tally()
+    browser = Browser(world.app, person)
+    own = person.operator_id if person is not None else None
+    before = world.digests()
+    _read(world, browser, person, tally)
+    _unchanged(world, before, own, person, "reading", tally)
+    offered = offers(world)
+    for endpoint in sorted({request.endpoint for request in offered}):
+        before = world.digests()
+        _refused(world, browser, person, [r for r in offered if r.endpoint == endpoint], tally)
+        _unchanged(world, before, own, person, f"POST {endpoint}", tally)
+    return tally
+
+
+def offers(world: World) -> tuple[Request, ...]:
+    """The changing requests of this world, harvested once."""
+    if not world.offered:
+        people = [
+            person for story in world.stories for person in story.people.values() if person.role is not Role.AUDITOR
+        ]
+        world.offered = tuple(harvest(world, people))
+    return world.offered
+
+
+def _about(world: World, person: Person | None, owner: UUID | None) -> str:
+    if owner is None:
+        return "nothing"
+    if person is None:
+        return "foreign"
+    return "own" if sees_all(person) or owner == person.operator_id else "foreign"
+
+
+def _read(world: World, browser: Browser, person: Person | None, tally: Tally) -> None:
+    for rule in rules(world.app):
+        if "GET" not in (rule.methods or ()):
+            continue
+        expected: dict[str, str] = {}
+        for method in ("GET", "HEAD"):
+            for story in world.stories:
+                found = addresses(world, rule, story.operator_id)
+                for path in found if method == "GET" and person is not None else found[:1]:
+                    request = Request(method, rule.endpoint, path, owner=story.operator_id if rule.arguments else None)
+                    request = replace(request, about=_about(world, person, request.owner))
+                    _one(world, browser, person, request, tally, expected)
+                if not rule.arguments:
+                    break
+        if not rule.arguments and may_ask(world.app, Request("GET", rule.endpoint, ""), person):
+            for path in questions(world, rule):
+                _one(world, browser, person, Request("GET", rule.endpoint, path), tally, expected)
+
+
+def _one(
+    world: World, browser: Browser, person: Person | None, request: Request, tally: Tally, expected: dict[str, str]
+) -> None:
+    response = browser.ask(request)
+    tally.cells += 1
+    where = f"{request.method} {request.path} ({request.endpoint}, {request.about})"
+    tally.wrong += [f"{where} shows {marker}" for marker in leaks(response, world, person, request)]
+    if response.status_code >= 500 and request.endpoint != "ops.readyz":
+        tally.wrong.append(f"{where} answers {response.status_code}")
+    _allowed(world, person, request, response.status_code, response.headers.get("Location", ""), tally, where)
+    if request.about == "foreign" and may_ask(world.app, request, person) and _owned(request):
+        none = absent(request)
+        key = f"{request.method} {none.endpoint}"
+        if key not in expected:
+            tally.cells += 1
+            expected[key] = plain(browser.ask(none))
+        if plain(response) != expected[key]:
+            tally.wrong.append(f"{where} answers {response.status_code}, another answer than where nothing is")
+    response.close()
+
+
+def _owned(request: Request) -> bool:
+    return not request.endpoint.startswith(("courses.", "certificates.verif"))
+
+
+def _allowed(
+    world: World, person: Person | None, request: Request, status: int, location: str, tally: Tally, where: str
+) -> None:
+    if may_ask(world.app, request, person):
+        if request.about == "foreign" and _owned(request) and status not in (404, 422):
+            tally.wrong.append(f"{where} answers {status} to somebody whose it is not")
+        return
+    if person is None and (status, location.partition("?")[0]) != (303, "/sign-in"):
+        tally.wrong.append(f"{where} answers {status} to somebody nobody knows")
+    elif person is not None and status != 403:
+        tally.wrong.append(f"{where} answers {status} to a role that may not")
+
+
+def _refused(world: World, browser: Browser, person: Person | None, offered: list[Request], tally: Tally) -> None:
+    """Changing requests about rows that are another's or nobody's, and all of a role that may not."""
+    own = person.operator_id if person is not None else None
+    for request in offered:
+        about = _about(world, person, request.owner)
+        allowed = may_ask(world.app, request, person)
+        if not allowed:
+            _post(world, browser, person, replace(request, about=about), tally)
+        elif about == "foreign":
+            _pair(world, browser, person, replace(request, about="foreign"), absent(request), tally)
+        elif about == "own" and person is not None and not sees_all(person):
+            assert own is not None
+            for foreign, none in crossed(request, world, own):
+                _pair(world, browser, person, foreign, none, tally)
+
+
+def _post(world: World, browser: Browser, person: Person | None, request: Request, tally: Tally) -> str:
+    response = browser.ask(request)
+    tally.cells += 1
+    where = f"{request.method} {request.path} ({request.endpoint}, {request.about}) {dict(request.fields)}"
+    tally.wrong += [f"{where} shows {marker}" for marker in leaks(response, world, person, request)]
+    if response.status_code >= 500:
+        tally.wrong.append(f"{where} answers {response.status_code}")
+    _allowed(world, person, request, response.status_code, response.headers.get("Location", ""), tally, where)
+    said = plain(response)
+    response.close()
+    return said
+
+
+def _pair(world: World, browser: Browser, person: Person | None, foreign: Request, none: Request, tally: Tally) -> None:
+    """Something foreign must be answered as nothing is.
+
+    Where an own row is changed and the foreign id was read past, the second request meets a changed row: then the
+    foreign id must stand nowhere among the own rows.
+    """
+    instead, said = _post(world, browser, person, none, tally), _post(world, browser, person, foreign, tally)
+    if foreign.about == "crossed" and "303" in (said[:3], instead[:3]):
+        assert person is not None
+        for found in foreign.ids - none.ids:
+            tally.wrong += [
+                f"POST {foreign.path} ({foreign.endpoint}) took the foreign {found} into {table}"
+                for table in world.tables_naming(found, person.operator_id)
+            ]
+    elif said != instead:
+        tally.wrong.append(f"POST {foreign.path} ({foreign.endpoint}) {dict(foreign.fields)} differs from absent")
+
+
+def _unchanged(
+    world: World, before: dict[UUID | None, str], own: UUID | None, person: Person | None, what: str, tally: Tally
+) -> None:
+    """Nothing of anybody else may have been written. People themselves leave traces with their own operator."""
+    if person is not None and person.role is Role.ADMIN:
+        return
+    after = world.digests()
+    for owner in before.keys() | after.keys():
+        if owner == own or before.get(owner) == after.get(owner):
+            continue
+        old, new = (set((side.get(owner) or "").split(";")) for side in (before, after))
+        tables = sorted({line.partition(":")[0] for line in old ^ new if line})
+        tally.wrong.append(f"{what} wrote {tables} of {'nobody' if owner is None else owner}")
+
+
+def ask_as_their_own(world: World) -> Tally:
+    """Every changing request as people whose rows it is about: which endpoints do what they are asked for."""
+    tally = Tally()
+    browsers = [Browser(world.app, person) for story in world.stories for person in story.people.values()]
+    for request in sorted(offers(world), key=_rank):
+        if request.endpoint in tally.reached:
+            continue
+        for browser in browsers:
+            person = browser.person
+            if _about(world, person, request.owner) == "foreign" or not may_ask(world.app, request, person):
+                continue
+            response = browser.ask(request)
+            tally.cells += 1
+            tally.statuses[request.endpoint][response.status_code] += 1
+            response.close()
+            if response.status_code in (200, 204, 303):
+                tally.reached.add(request.endpoint)
+                break
+    return tally
+
+
+def _rank(request: Request) -> tuple[int, str]:
+    verb = request.endpoint.partition(".")[2]
+    return (next((1 + number for number, last in enumerate(LAST) if last in verb), 0), request.endpoint)

@@ -1,0 +1,109 @@
+"""What the matrix knows of routes and forms: how to fill arguments and fields. A route it does not know fails it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tests.isolation.forms import Offer
+from webapp.core.actor import Role
+
+if TYPE_CHECKING:
+    from tests.isolation.matrix import Request
+    from tests.isolation.world import World
+
+NOT_ASKED: Final = {"static"}
+"""Files that are the same for everybody."""
+
+NOT_REACHED: Final[dict[str, str]] = {}
+"""Changing routes that need more than a form to work, and where that they do is shown."""
+
+PUBLIC_NAMES: Final = {"certificates.verified"}
+"""Shows a student's name to whoever holds the link's token, signed in or not."""
+
+
+def _first(table: str, columns: str, per: str = "1") -> str:
+    """The first row of each kind of the operator ``:own``."""
+    return f"SELECT DISTINCT ON ({per}) {columns} FROM {table} WHERE operator_id = :own ORDER BY {per}, id"
+
+
+ARGUMENTS: Final[dict[frozenset[str], str]] = {
+    frozenset({"booking_id"}): _first("bookings", "id AS booking_id", "status"),
+    frozenset({"assignment_id"}): _first("assignments", "id AS assignment_id", "status, proposed_by IS NULL"),
+    frozenset({"session_id"}): (
+        "SELECT DISTINCT ON (b.status, s.status, s.ends_at < '2027-01-07') s.id AS session_id"
+        " FROM course_sessions s JOIN bookings b ON b.id = s.booking_id WHERE s.operator_id = :own"
+        " ORDER BY b.status, s.status, s.ends_at < '2027-01-07', s.id"
+    ),
+    frozenset({"certificate_id"}): _first("certificates", "id AS certificate_id", "state"),
+    frozenset({"household_id"}): _first("households", "id AS household_id"),
+    frozenset({"household_id", "trainer_id"}): (
+        "SELECT household_id, trainer_id FROM trainer_blocks WHERE operator_id = :own"
+    ),
+    frozenset({"trainer_id"}): _first("trainers", "id AS trainer_id"),
+    frozenset({"zone_id"}): _first("zones", "id AS zone_id"),
+    frozenset({"enquiry_id"}): _first("enquiries", "id AS enquiry_id", "status"),
+    frozenset({"operator_id"}): "SELECT id AS operator_id FROM operators WHERE id = :own",
+    frozenset({"course_id"}): "SELECT id AS course_id FROM courses ORDER BY id LIMIT 1",
+    frozenset({"number"}): "SELECT number FROM certificates WHERE operator_id = :own AND state = 'issued'",
+    frozenset({"number", "token"}): (
+        "SELECT number, token FROM certificates WHERE operator_id = :own AND state = 'issued'"
+    ),
+}
+"""How to fill a rule's arguments with rows of the operator ``:own``."""
+
+QUESTIONS: Final = {
+    # The marker's first letters: what was searched for is shown in the search box again, and is no leak.
+    "q": "SELECT lower(substr(:marker, 1, 5)) AS value",
+    "operator": "SELECT :own AS value",
+    "operator_id": "SELECT :own AS value",
+    "trainer": "SELECT id AS value FROM trainers WHERE operator_id = :own LIMIT 1",
+    "household": "SELECT id AS value FROM households WHERE operator_id = :own LIMIT 1",
+    "zone": "SELECT id AS value FROM zones WHERE operator_id = :own LIMIT 1",
+    "student": "SELECT id AS value FROM students WHERE operator_id = :own LIMIT 1",
+    "subject": "SELECT id AS value FROM bookings WHERE operator_id = :own LIMIT 1",
+    "person": "SELECT id AS value FROM users WHERE operator_id = :own LIMIT 1",
+    "place": "SELECT center_lat || ',' || center_lng AS value FROM zones WHERE operator_id = :own LIMIT 1",
+}
+"""What pages without arguments are asked, about rows of the operator ``:own``."""
+
+TYPED: Final = {
+    "purpose": "Because of a purpose",
+    "reason": "Because of a reason",
+    "confirmation": "ERASE",
+    "name": "A new name",
+    "note": "A note",
+    "phone": "+919812345678",
+    "email": "somebody.new@example.org",
+    "guardian_name": "A guardian",
+    "date": "2027-01-25",
+    "from_date": "2027-01-20",
+    "to_date": "2027-01-22",
+    "password": "correct horse battery staple",
+}
+"""What is typed into fields that a page leaves empty."""
+
+
+def filled(endpoint: str, offer: Offer) -> Iterator[tuple[tuple[str, str], ...]]:
+    """The bodies a form is sent with: as it stands, and with its empty fields filled."""
+    offer = replace(offer, fields=tuple(pair for pair in offer.fields if pair[0] != "csrf_token"))
+    yield offer.fields
+    chosen = {name for name, _value in offer.fields}
+    fields = [(name, value or _typed(name, dict(offer.choices).get(name, ()))) for name, value in offer.fields]
+    fields += [(name, values[0]) for name, values in offer.choices if name not in chosen and values]
+    if tuple(fields) != offer.fields:
+        yield tuple(fields)
+
+
+def _typed(name: str, choices: tuple[str, ...]) -> str:
+    possible = [choice for choice in choices if choice]
+    return possible[0] if possible else TYPED.get(name.rpartition("-")[2], "")
+
+
+def by_hand(world: World) -> Iterator[Request]:
+    """Requests that no form makes which somebody signed in is offered."""
+    from tests.isolation.matrix import Request
+
+    person = world.stories[0].people[Role.FRANCHISE_STAFF]
+    yield Request("POST", "", "/sign-in", (("email", person.email), ("password", person.password)))

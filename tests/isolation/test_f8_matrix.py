@@ -1,0 +1,68 @@
+"""F8: nobody sees or changes what is another operator's, whatever is asked and however.
+
+Every rule of the URL map × method × role × whose row it is, in-process, on committed data, as the role that serves.
+The two modes with one line of defence switched off are in ``tests/faults/test_f8_isolation.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+from flask import Flask
+
+from tests.isolation import checks
+from tests.isolation.checks import Asker
+from tests.isolation.fill import NOT_REACHED
+from tests.isolation.matrix import UNSAFE, rules
+from tests.isolation.modes import Mode, in_mode
+from tests.isolation.world import TODAY, World, clone_of, new_world
+from tests.services import Servers
+from webapp.config import Settings
+
+
+@pytest.fixture(scope="module")
+def world(app: Flask, servers: Servers, settings: Settings) -> Iterator[World]:
+    """A world of three operators, made once for each worker."""
+    with new_world(app, servers, settings) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def today(at: Callable[[datetime], None]) -> None:
+    """Some sessions are over, others lie ahead."""
+    at(TODAY)
+
+
+@pytest.mark.parametrize("asker", Asker)
+def test_nobody_sees_or_changes_what_is_not_theirs(world: World, asker: Asker) -> None:
+    tally = checks.ask_everything(world, asker)
+    print(f"\nF8 {Mode.NORMAL.value}, {asker.value}: {tally.cells} cells, {len(tally.wrong)} wrong")
+    assert not tally.wrong, f"{len(tally.wrong)} wrong\n" + "\n".join(tally.wrong[:60])
+
+
+def test_the_matrix_knows_a_changing_request_for_every_route_that_changes(world: World) -> None:
+    changing = {rule.endpoint for rule in rules(world.app) if UNSAFE & (rule.methods or set())}
+    assert changing - {request.endpoint for request in checks.offers(world)} == set(), "say in by_hand how to ask"
+
+
+def test_what_is_refused_to_others_works_for_its_own_people(world: World) -> None:
+    """Else a refusal would prove nothing: the request itself might be wrong."""
+    checks.offers(world)
+    with clone_of(world) as mine:
+        tally = checks.ask_as_their_own(mine)
+    changing = {rule.endpoint for rule in rules(world.app) if UNSAFE & (rule.methods or set())}
+    missed = changing - tally.reached - NOT_REACHED.keys()
+    assert missed == set(), {endpoint: dict(tally.statuses[endpoint]) for endpoint in missed}
+    assert not tally.reached & NOT_REACHED.keys(), "these work after all"
+
+
+def test_with_both_lines_of_defence_gone_the_matrix_finds_the_leaks(world: World) -> None:
+    """The negative control: a matrix that cannot fail proves nothing."""
+    checks.offers(world)
+    with clone_of(world) as mine, in_mode(mine, Mode.NOTHING):
+        tally = checks.ask_everything(mine, Asker.FRANCHISE_STAFF)
+    assert any("shows Zqbela" in wrong for wrong in tally.wrong)
+    assert any("answers 200 to somebody whose it is not" in wrong for wrong in tally.wrong)
+    assert any(" wrote " in wrong for wrong in tally.wrong)
