@@ -16,8 +16,24 @@ if TYPE_CHECKING:
 NOT_ASKED: Final = {"static"}
 """Files that are the same for everybody."""
 
-NOT_REACHED: Final[dict[str, str]] = {}
-"""Changing routes that need more than a form to work, and where that they do is shown."""
+_CODES = "tests/web/test_second_factor.py and test_own_account.py, with codes of an authenticator app"
+_KEYS = "tests/web/test_passkeys.py and test_own_passkeys.py, with an authenticator"
+NOT_REACHED: Final = {
+    **dict.fromkeys(("second_factor", "set_up", "confirm", "totp", "remove_totp"), _CODES),
+    **dict.fromkeys(
+        (
+            "confirm_passkey_answer",
+            "enrol_passkey_answer",
+            "enrol_passkey_question",
+            "new_passkey_answer",
+            "passkey_answer",
+            "second_passkey_answer",
+            "second_passkey_question",
+        ),
+        _KEYS,
+    ),
+}
+"""Changing routes of ``accounts`` that need more than a form to work, and where it is shown that they do."""
 
 PUBLIC_NAMES: Final = {"certificates.verified"}
 """Shows a student's name to whoever holds the link's token, signed in or not."""
@@ -50,8 +66,14 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
     frozenset({"number", "token"}): (
         "SELECT number, token FROM certificates WHERE operator_id = :own AND state = 'issued'"
     ),
+    frozenset({"passkey_id"}): _first("passkeys", "id AS passkey_id"),
 }
 """How to fill a rule's arguments with rows of the operator ``:own``."""
+
+OF_ENDPOINT: Final[dict[str, str]] = {
+    "accounts.end_sign_in": _first("sign_in_sessions", "id AS session_id"),
+}
+"""The same for endpoints whose argument is called like another's."""
 
 QUESTIONS: Final = {
     # The marker's first letters: what was searched for is shown in the search box again, and is no leak.
@@ -107,3 +129,16 @@ def by_hand(world: World) -> Iterator[Request]:
 
     person = world.stories[0].people[Role.FRANCHISE_STAFF]
     yield Request("POST", "", "/sign-in", (("email", person.email), ("password", person.password)))
+    for path in ("/sign-in/second", "/sign-in/set-up", "/confirm", "/account/authenticator"):
+        yield Request("POST", "", path, (("code", "123456"),))
+    yield Request("POST", "", "/account/authenticator/remove")
+    yield Request("POST", "", "/account/recovery-codes")
+    for path in ("/sign-in", "/sign-in/second", "/sign-in/set-up", "/confirm"):
+        yield Request("POST", "", f"{path}/passkey")
+        yield Request("POST", "", f"{path}/passkey/options")
+    yield Request("POST", "", "/account/passkeys")
+    yield Request("POST", "", "/account/passkeys/options")
+    for story in world.stories:
+        for row in world.rows(ARGUMENTS[frozenset({"passkey_id"})], own=story.operator_id):
+            yield Request("POST", "", f"/account/passkeys/{row['passkey_id']}", (("name", "Mine now"),))
+            yield Request("POST", "", f"/account/passkeys/{row['passkey_id']}/remove")

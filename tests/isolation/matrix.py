@@ -18,7 +18,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.isolation.fill import ARGUMENTS, NOT_ASKED, PUBLIC_NAMES, QUESTIONS, by_hand, filled
+from tests.isolation.fill import ARGUMENTS, NOT_ASKED, OF_ENDPOINT, PUBLIC_NAMES, QUESTIONS, by_hand, filled
 from tests.isolation.forms import Offer, offers_on
 from tests.isolation.world import World
 from tests.make import Person
@@ -133,8 +133,9 @@ def addresses(world: World, rule: Rule, operator_id: UUID) -> list[str]:
     if not rule.arguments:
         return [_path(world.app, rule.endpoint, {})]
     key = frozenset(rule.arguments)
-    assert key in ARGUMENTS, f"the matrix does not know {rule.rule}: say in ARGUMENTS how to fill {sorted(key)}"
-    rows = world.rows(ARGUMENTS[key], own=operator_id)
+    question = OF_ENDPOINT.get(rule.endpoint, ARGUMENTS.get(key))
+    assert question, f"the matrix does not know {rule.rule}: say in ARGUMENTS how to fill {sorted(key)}"
+    rows = world.rows(question, own=operator_id)
     return [_path(world.app, rule.endpoint, {name: str(row[name]) for name in rule.arguments}) for row in rows]
 
 

@@ -19,6 +19,7 @@ from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW
 from webapp import embedded
+from webapp.accounts.models import Passkey
 from webapp.assignments import service as assignments
 from webapp.assignments.limits import Limits
 from webapp.bookings import enquiries
@@ -28,7 +29,7 @@ from webapp.certificates.jobs import issue
 from webapp.clients.files import store_from_url
 from webapp.config import Settings
 from webapp.core.actor import SYSTEM, Role
-from webapp.core.ids import COMPANY_ID
+from webapp.core.ids import COMPANY_ID, new_id
 from webapp.course_sessions import service as course_sessions
 from webapp.course_sessions.rules import AttendanceMark
 from webapp.course_sessions.service import Outcome
@@ -236,6 +237,22 @@ def _story(make: Make, operator_id: UUID, marker: str) -> Story:
     return Story(operator_id, marker, people)
 
 
+def _passkey(person: Person, marker: str) -> Passkey:
+    return Passkey(
+        id=new_id(),
+        operator_id=person.operator_id,
+        user_id=person.id,
+        credential_id=new_id().bytes,
+        public_key=b"nobody signs with it",
+        sign_count=0,
+        transports=[],
+        backed_up=False,
+        name=f"{marker} key",
+        created_at=NOW,
+        last_used_at=None,
+    )
+
+
 def _teach_first(booking: Any, *, by: Person) -> None:
     """Tick off the first session of a booking: the course is under way."""
     with unit_of_work() as work:
@@ -259,6 +276,8 @@ def _people(make: Make, operator_id: UUID, marker: str) -> dict[Role, Person]:
         number = make.number()
         email = f"{marker.lower()}{number}@example.org"
         people[role] = make.user(role, operator_id=operator_id, name=f"{marker} {role.value}", email=email)
+        with unit_of_work() as work:
+            work.db.add(_passkey(people[role], marker))
         # Somebody else of the role, to be looked after.
         make.user(role, operator_id=operator_id, name=f"{marker} other {role.value}", email=f"o{email}")
     return people
