@@ -19,6 +19,8 @@ NOT_ASKED: Final = {"static"}
 _CODES = "tests/web/test_second_factor.py and test_own_account.py, with codes of an authenticator app"
 _KEYS = "tests/web/test_passkeys.py and test_own_passkeys.py, with an authenticator"
 NOT_REACHED: Final = {
+    **dict.fromkeys(("reset", "join"), "tests/web/test_forgotten.py and test_joining.py, with the link of a letter"),
+    "view_as_end": "tests/web/test_view_as.py, while viewing",
     **dict.fromkeys(("second_factor", "set_up", "confirm", "totp", "remove_totp"), _CODES),
     **dict.fromkeys(
         (
@@ -67,6 +69,9 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
         "SELECT number, token FROM certificates WHERE operator_id = :own AND state = 'issued'"
     ),
     frozenset({"passkey_id"}): _first("passkeys", "id AS passkey_id"),
+    frozenset({"user_id"}): _first("users", "id AS user_id", "role"),
+    frozenset({"invitation_id"}): _first("invitations", "id AS invitation_id"),
+    frozenset({"token"}): "SELECT repeat('x', 43) AS token",
 }
 """How to fill a rule's arguments with rows of the operator ``:own``."""
 
@@ -133,6 +138,10 @@ def by_hand(world: World) -> Iterator[Request]:
         yield Request("POST", "", path, (("code", "123456"),))
     yield Request("POST", "", "/account/authenticator/remove")
     yield Request("POST", "", "/account/recovery-codes")
+    yield Request("POST", "", "/forgotten", (("email", person.email),))
+    for path in ("/reset", "/join"):
+        yield Request("POST", "", path, (("name", "A name"), ("password", person.password), ("locale", "en")))
+    yield Request("POST", "", "/view-as/end")
     for path in ("/sign-in", "/sign-in/second", "/sign-in/set-up", "/confirm"):
         yield Request("POST", "", f"{path}/passkey")
         yield Request("POST", "", f"{path}/passkey/options")

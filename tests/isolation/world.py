@@ -19,6 +19,7 @@ from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW
 from webapp import embedded
+from webapp.accounts import invitations
 from webapp.accounts.models import Passkey
 from webapp.assignments import service as assignments
 from webapp.assignments.limits import Limits
@@ -234,6 +235,12 @@ def _story(make: Make, operator_id: UUID, marker: str) -> Story:
                 note=f"{ENQUIRY}{marker[2:]}",
             )
             enquiries.record_enquiry(work, command, by=staff.actor, now=NOW)
+        host = people.get(Role.ADMIN) or people[Role.FRANCHISE_MANAGER]
+        role = Role.COMPANY_STAFF if operator_id == COMPANY_ID else Role.FRANCHISE_STAFF
+        command = invitations.InvitationCommand(
+            operator_id, f"{marker.lower()}@new.example", f"{marker} Newcomer", role
+        )
+        invitations.invite(work, command, by=host.actor, now=NOW)
     return Story(operator_id, marker, people)
 
 
