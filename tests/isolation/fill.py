@@ -108,6 +108,9 @@ TYPED: Final = {
     "from_date": "2027-01-20",
     "to_date": "2027-01-22",
     "password": "correct horse battery staple",
+    "current": "correct horse battery staple",
+    "new": "another horse, another battery",
+    "again": "another horse, another battery",
 }
 """What is typed into fields that a page leaves empty."""
 
@@ -147,7 +150,19 @@ def by_hand(world: World) -> Iterator[Request]:
         yield Request("POST", "", f"{path}/passkey/options")
     yield Request("POST", "", "/account/passkeys")
     yield Request("POST", "", "/account/passkeys/options")
+    yield Request("POST", "", "/account/sign-out-elsewhere")
+    over = (
+        "SELECT DISTINCT ON (g.household_id) g.household_id, g.name FROM guardians g JOIN bookings b USING (household_id)"
+        " JOIN certificates c ON c.booking_id = b.id"
+        " WHERE g.operator_id = :own AND c.state = 'issued' ORDER BY g.household_id, g.id"
+    )
     for story in world.stories:
+        for row in world.rows(over, own=story.operator_id):
+            erase = (("reason", "asked_for"), ("confirmation", row["name"]))
+            yield Request("POST", "", f"/households/{row['household_id']}/erase", erase)
+        for row in world.rows(ARGUMENTS[frozenset({"invitation_id"})], own=story.operator_id):
+            yield Request("POST", "", f"/users/invitations/{row['invitation_id']}/again")
+            yield Request("POST", "", f"/users/invitations/{row['invitation_id']}/withdraw")
         for row in world.rows(ARGUMENTS[frozenset({"passkey_id"})], own=story.operator_id):
             yield Request("POST", "", f"/account/passkeys/{row['passkey_id']}", (("name", "Mine now"),))
             yield Request("POST", "", f"/account/passkeys/{row['passkey_id']}/remove")

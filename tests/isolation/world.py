@@ -237,10 +237,8 @@ def _story(make: Make, operator_id: UUID, marker: str) -> Story:
             enquiries.record_enquiry(work, command, by=staff.actor, now=NOW)
         host = people.get(Role.ADMIN) or people[Role.FRANCHISE_MANAGER]
         role = Role.COMPANY_STAFF if operator_id == COMPANY_ID else Role.FRANCHISE_STAFF
-        command = invitations.InvitationCommand(
-            operator_id, f"{marker.lower()}@new.example", f"{marker} Newcomer", role
-        )
-        invitations.invite(work, command, by=host.actor, now=NOW)
+        newcomer = invitations.InvitationCommand(operator_id, f"{marker.lower()}@new.example", f"{marker} New", role)
+        invitations.invite(work, newcomer, by=host.actor, now=NOW)
     return Story(operator_id, marker, people)
 
 
