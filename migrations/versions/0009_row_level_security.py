@@ -57,12 +57,8 @@ OWNED = (
 
 SPECIAL = {
     # Demand is the company's to read too (rule Z4).
-    "enquiries": (f"({OWN} OR {TENANT} = '{COMPANY_ID}')", OWN),
-    # The company's name stands on every certificate; the company knows its franchises.
-    "operators": (
-        f"(id = {TENANT} OR id = '{COMPANY_ID}' OR {TENANT} = '{COMPANY_ID}' OR {EVERYTHING})",
-        EVERYTHING,
-    ),
+    "enquiries": (f"({OWN} OR {TENANT} = '{COMPANY_ID}' AND status <> 'draft')", OWN),
+    "operators": (f"(id = {TENANT} OR {EVERYTHING})", EVERYTHING),
     # One catalogue for everybody.
     "courses": ("true", EVERYTHING),
     # Nobody's: who leads the periodic work, and what authenticators are asked to sign.
@@ -206,6 +202,8 @@ FUNCTIONS = {
     JOIN operators o ON o.id = u.operator_id
     WHERE p.credential_id = with_credential""",
     ),
+    # A name is no secret: it stands on certificates and beside zones.
+    "operator_name(of_operator uuid)": ("varchar", "SELECT o.name FROM operators o WHERE o.id = of_operator"),
     "operators_served()": ("SETOF uuid", "SELECT o.id FROM operators o ORDER BY o.id"),
     "operators_with_ended_holds(by_instant timestamptz)": (
         "SETOF uuid",
