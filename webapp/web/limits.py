@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import limits
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limit, Limiter, RateLimitExceeded
 from redis.backoff import NoBackoff
@@ -76,6 +77,17 @@ def account_key(email: str) -> str:
     """
     tried = hmac.new(_secret(), email.strip().lower().encode(), hashlib.sha256)
     return f"{_NOBODY}:account:{tried.hexdigest()[:32]}"
+
+
+def times(text: str, factor: int) -> str:
+    """A rate as it is written, that many times as often: an address stands for several people of one office."""
+    kept = limits.parse(text)
+    return f"{kept.amount * factor} per {kept.multiples} {kept.GRANULARITY.name}"
+
+
+def account_asked_for() -> str:
+    """The key of the account that the form's ``email`` names."""
+    return account_key(request.form.get("email", ""))
 
 
 def person_key() -> str:

@@ -18,14 +18,14 @@ from webapp.db.tenancy import acting_for
 from webapp.db.work import read_only, unit_of_work
 from webapp.web import locale_tag
 from webapp.web.access import public
-from webapp.web.limits import limiter
+from webapp.web.limits import account_asked_for, address_key, limiter
 from webapp.web.words import _
 
 
 @bp.route("/forgotten", methods=["GET", "POST"])
 @public
-@limiter.limit(links.reset_rate, key_func=links.asked_key, methods=["POST"])
-@limiter.limit(links.reset_rate_of_client, key_func=links.client_key, methods=["POST"])
+@limiter.limit(links.reset_rate, key_func=account_asked_for, methods=["POST"])
+@limiter.limit(links.reset_rate_of_client, key_func=address_key, methods=["POST"])
 def forgotten() -> ResponseReturnValue:
     """The page that asks where to send the letter. Does the same whether the address is known or not."""
     form = ForgottenForm()

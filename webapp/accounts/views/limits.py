@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
-from flask import request
-
 from webapp.accounts import signin
 from webapp.accounts.sessions import settings_in_use
-from webapp.web.limits import limiter
+from webapp.web.limits import address_key, limiter
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -23,12 +21,12 @@ def _password_rate() -> str:
 
 
 def _person_key() -> str:
-    """Whoever tries: the person half-way in or signed in; the address for nobody, who is sent away anyway."""
+    """Whoever tries, their operator first: the person half-way in or signed in; the address for nobody, who is sent
+    away anyway."""
     half = signin.pending()
     user = signin.person() if half is None else None
-    if half is not None:
-        return f"person:{half.account.id}"
-    return f"person:{user.id}" if user is not None else f"address:{request.remote_addr or ''}"
+    account = half.account if half is not None else user.account if user is not None else None
+    return f"{account.operator_id}:user:{account.id}" if account is not None else address_key()
 
 
 _factors: Final = limiter.shared_limit(_rate, scope="second-factor", key_func=_person_key, methods=["POST"])

@@ -7,10 +7,7 @@ scanner that opens every link uses nothing up, because only a form that is sent 
 
 from __future__ import annotations
 
-import hashlib
-
-import limits
-from flask import current_app, flash, redirect, render_template, request, session, url_for
+from flask import current_app, flash, redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -18,6 +15,7 @@ from webapp.accounts.links import token_hash
 from webapp.accounts.rules import MIN_PASSWORD, LinkPurpose
 from webapp.config import Settings
 from webapp.web.access import SIGN_IN_ENDPOINT
+from webapp.web.limits import times
 
 _ADDRESS_FACTOR = 4
 """How many times as many letters one client may ask for as one address gets: people share an office line."""
@@ -67,19 +65,7 @@ def reset_rate() -> str:
 
 def reset_rate_of_client() -> str:
     """How often one client may ask, for whatever accounts."""
-    rate = limits.parse(reset_rate())
-    return f"{rate.amount * _ADDRESS_FACTOR} per {rate.multiples} {rate.GRANULARITY.name}"
-
-
-def asked_key() -> str:
-    """The account asked for, as a hash: Valkey need not know who works here."""
-    asked = request.form.get("email", "").strip().lower()
-    return "account:" + hashlib.sha256(asked.encode()).hexdigest()[:32]
-
-
-def client_key() -> str:
-    """The client's address."""
-    return "address:" + (request.remote_addr or "")
+    return times(reset_rate(), _ADDRESS_FACTOR)
 
 
 def _key(purpose: LinkPurpose) -> str:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import limits
 from flask import abort, flash, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from webapp.accounts import ceremonies
 from webapp.accounts.sessions import settings_in_use
 from webapp.core.errors import Invalid
-from webapp.web.limits import limiter
+from webapp.web.limits import address_key, limiter, times
 from webapp.web.words import _
 
 MAX_ANSWER: Final = 32 * 1024
@@ -28,25 +27,16 @@ _QUESTIONS_PER_ADDRESS: Final = 12
 a question of its own each time it is opened."""
 
 
-def _times(factor: int) -> str:
-    rate = limits.parse(settings_in_use().sign_in_rate)
-    return f"{rate.amount * factor} per {rate.multiples} {rate.GRANULARITY.name}"
-
-
 def _questions_rate() -> str:
-    return _times(_QUESTIONS_PER_ADDRESS)
+    return times(settings_in_use().sign_in_rate, _QUESTIONS_PER_ADDRESS)
 
 
 def _answers_rate() -> str:
-    return _times(_ANSWERS_PER_ADDRESS)
+    return times(settings_in_use().sign_in_rate, _ANSWERS_PER_ADDRESS)
 
 
-def _address_key() -> str:
-    return "address:" + (request.remote_addr or "")
-
-
-question_limit = limiter.limit(_questions_rate, key_func=_address_key)
-answer_limit = limiter.limit(_answers_rate, key_func=_address_key)
+question_limit = limiter.limit(_questions_rate, key_func=address_key)
+answer_limit = limiter.limit(_answers_rate, key_func=address_key)
 
 
 def question(options: Mapping[str, Any]) -> ResponseReturnValue:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
-import limits
 from flask import current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -17,7 +15,7 @@ from webapp.config import Settings
 from webapp.core.errors import Invalid
 from webapp.web.access import SIGN_IN_ENDPOINT, public, safe_next, signed_in
 from webapp.web.htmx import redirect_after
-from webapp.web.limits import limiter
+from webapp.web.limits import account_asked_for, address_key, limiter, times
 from webapp.web.nav import home_url
 
 _PER_ADDRESS: Final = 4
@@ -30,24 +28,13 @@ def _account_rate() -> str:
 
 
 def _address_rate() -> str:
-    rate = limits.parse(_account_rate())
-    return f"{rate.amount * _PER_ADDRESS} per {rate.multiples} {rate.GRANULARITY.name}"
-
-
-def _account_key() -> str:
-    """The account tried, as a hash: Valkey need not know who works here."""
-    tried = request.form.get("email", "").strip().lower()
-    return "account:" + hashlib.sha256(tried.encode()).hexdigest()[:32]
-
-
-def _address_key() -> str:
-    return "address:" + (request.remote_addr or "")
+    return times(_account_rate(), _PER_ADDRESS)
 
 
 @bp.route("/sign-in", methods=["GET", "POST"])
 @public
-@limiter.limit(_account_rate, key_func=_account_key, methods=["POST"])
-@limiter.limit(_address_rate, key_func=_address_key, methods=["POST"])
+@limiter.limit(_account_rate, key_func=account_asked_for, methods=["POST"])
+@limiter.limit(_address_rate, key_func=address_key, methods=["POST"])
 def sign_in() -> ResponseReturnValue:
     """The page that asks who you are."""
     form = SignInForm(next=request.args.get("next"))
