@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     """Rule C1."""
     certificate_lease_seconds: int = Field(30, ge=1, le=3600)
     session_idle_minutes: int = Field(180, ge=1)
-    session_absolute_hours: int = Field(12, ge=1)
+    session_absolute_hours: int = Field(12, ge=1, le=24)
     sign_in_rate: str = "5 per minute"
     """Sign-in attempts per account; an address may make four times as many."""
     second_factor_rate: str = "5 per minute; 20 per hour; 100 per day"

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from webapp.accounts import queries, service
 from webapp.accounts.letters import promise_letter
-from webapp.accounts.links import use_link
+from webapp.accounts.links import use_link, void_invitation
 from webapp.accounts.models import Invitation
 from webapp.accounts.queries.letters import letter_waits
 from webapp.accounts.resetting import DEAD_LINK
@@ -66,6 +66,7 @@ def invite(work: Work, command: InvitationCommand, *, by: Actor, now: datetime) 
     check_may_give(by, command.role, command.operator_id)
     if not operator.active:
         raise Conflict("operator-inactive", "This operator is switched off: nobody can join it.")
+    _close_for_another_role(work, command, email, by=by, now=now)
     values = {
         "name": name,
         "role": command.role,
@@ -95,6 +96,26 @@ def invite(work: Work, command: InvitationCommand, *, by: Actor, now: datetime) 
     what = "invited" if invitation_id == fresh_id else "invited_again"
     _audit(work, what, invitation_id, command.operator_id, by=by, now=now, after=after)
     return invitation_id
+
+
+def _close_for_another_role(work: Work, command: InvitationCommand, email: str, *, by: Actor, now: datetime) -> None:
+    """Void the links of an open invitation that is about to be one to another role.
+
+    A link says what the letter said that carried it. Raises ``Forbidden`` when the actor may not give the role that
+    stands there: nobody takes back through renewing what they may not withdraw.
+    """
+    standing = work.db.execute(
+        select(Invitation.id, Invitation.role)
+        .where(
+            Invitation.operator_id == command.operator_id,
+            Invitation.email == email,
+            Invitation.state == InvitationState.OPEN,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if standing is not None and standing.role is not command.role:
+        check_may_give(by, standing.role, command.operator_id)
+        void_invitation(work, standing.id, now=now)
 
 
 def invite_again(work: Work, invitation_id: UUID, *, by: Actor, now: datetime) -> UUID:

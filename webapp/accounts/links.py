@@ -76,6 +76,12 @@ def void_resets(work: Work, user_id: UUID, *, now: datetime) -> None:
     )
 
 
+def void_invitation(work: Work, invitation_id: UUID, *, now: datetime) -> None:
+    """Make every link of an invitation worthless."""
+    mine = update(LinkToken).where(LinkToken.invitation_id == invitation_id, LinkToken.used_at.is_(None))
+    work.db.execute(mine.values(used_at=now))
+
+
 def forget_dead(work: Work, *, now: datetime) -> int:
     """Delete links of the operator at hand that are good for nothing any more; returns how many."""
     dead = delete(LinkToken).where(or_(LinkToken.expires_at <= now, LinkToken.used_at.is_not(None)))

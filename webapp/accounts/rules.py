@@ -96,6 +96,12 @@ IDLE_OF: dict[Role, timedelta] = {
 }
 """Who sees or decides more is signed out sooner; every other role has the desk's own limit."""
 
+ABSOLUTE_OF: dict[Role, timedelta] = {
+    Role.ADMIN: timedelta(hours=8),
+    Role.AUDITOR: timedelta(hours=8),
+}
+"""Who sees everything signs in anew during a long day; every other role has the desk's own limit."""
+
 PENDING_FOR = timedelta(minutes=10)
 """How long a right password is good for while the second factor is owed."""
 PENDING_TRIES = 5
@@ -198,6 +204,11 @@ def check_role(role: Role, operator: OperatorKind, *, field: str = "role") -> No
     """Franchise roles belong to franchises, all others to the company. Raises ``Invalid`` for ``field``."""
     if HOME_OF[role] is not operator:
         raise Invalid("role-operator", "This role does not belong to that kind of operator.", field=field)
+
+
+def absolute_limit(role: Role, at_most: timedelta = ABSOLUTE_LIMIT) -> timedelta:
+    """How long a sign-in of a role lasts however busy it is, and never longer than the desk's own limit."""
+    return min(ABSOLUTE_OF.get(role, at_most), at_most)
 
 
 def idle_limit(role: Role, at_most: timedelta = IDLE_LIMIT) -> timedelta:

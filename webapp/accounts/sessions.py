@@ -28,6 +28,7 @@ from webapp.core import clock
 from webapp.core.actor import Actor, Role
 from webapp.db.tenancy import acting_as
 from webapp.db.work import read_only, unit_of_work
+from webapp.web.htmx import is_poll
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +226,8 @@ def _open_sign_in(uniquifier: str, token: str) -> OpenSignIn | None:
     absolute = found.ends_at - found.created_at
     if has_ended(found.created_at, found.last_seen_at, now=now, idle=idle, absolute=absolute):
         return None
-    if now - found.last_seen_at >= sign_ins.SEEN_EVERY:
+    # A page that asks again by itself keeps nobody signed in who has left it open and gone.
+    if now - found.last_seen_at >= sign_ins.SEEN_EVERY and not is_poll():
         with acting_as(found.account.actor), unit_of_work() as work:
             sign_ins.note_seen(work, found.session_id, now=now)
     return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, delete, or_, update
+from sqlalchemy import ColumnElement, case, delete, or_, select, update
 
 from webapp.accounts.letters import promise_letter
 from webapp.accounts.links import void_resets
@@ -47,17 +48,29 @@ def begin_sign_in(
     method: str = "password",
     second_factor_at: datetime | None = None,
 ) -> UUID:
-    """Sign a browser in for at most ``absolute``; returns the sign-in's id."""
+    """Sign a browser in for at most ``absolute``; returns the sign-in's id.
+
+    Raises ``Conflict`` when password, sign-ins or state of the account were changed since it was read: whoever changes
+    them ends what is there at that moment, and what is still under way must not begin after it.
+    """
+    unchanged = update(User).where(*_as_it_was_read(account)).values(last_sign_in_at=now).returning(User.id)
+    if work.db.scalar(unchanged) is None:
+        raise Conflict("account-changed", "Your account was changed a moment ago. Sign in again.")
     row = _session(account, browser, SignInStage.OPEN, until=now + absolute, now=now)
     row.method, row.second_factor_at = method, second_factor_at
     work.db.add(row)
-    work.db.execute(update(User).where(User.id == account.id).values(last_sign_in_at=now))
     _record(work, "account.signed_in", account, by=account.actor, now=now, after={"method": method})
     return row.id
 
 
 def begin_pending(work: Work, account: Account, browser: Browser, stage: SignInStage, *, now: datetime) -> UUID:
-    """Note that somebody's password was right in a browser and what they owe; returns the pending sign-in's id."""
+    """Note that somebody's password was right in a browser and what they owe; returns the pending sign-in's id.
+
+    Raises ``Conflict`` like ``begin_sign_in``.
+    """
+    unchanged = select(User.id).where(*_as_it_was_read(account)).with_for_update(key_share=True)
+    if work.db.scalar(unchanged) is None:
+        raise Conflict("account-changed", "Your account was changed a moment ago. Sign in again.")
     row = _session(account, browser, stage, until=now + PENDING_FOR, now=now)
     work.db.add(row)
     return row.id
@@ -152,6 +165,10 @@ def end_every_sign_in(work: Work, account: Account, *, by: Actor, now: datetime,
     theirs = delete(SignInSession).where(SignInSession.user_id == account.id)
     if keep is not None:
         theirs = theirs.where(SignInSession.id != keep)
+    else:
+        # A sign-in that is under way at this very moment finds another account than it has read.
+        renewed = update(User).where(User.id == account.id).values(fs_uniquifier=secrets.token_hex(32))
+        work.db.execute(renewed)
     ended = len(work.db.scalars(theirs.returning(SignInSession.id)).all())
     what = "account.signed_out_everywhere" if keep is None else "account.signed_out_elsewhere"
     _record(work, what, account, by=by, now=now, after={"browsers": ended})
@@ -193,6 +210,15 @@ def end_overdue(work: Work, *, seen_before: SeenBefore, now: datetime) -> int:
         or_(SignInSession.ends_at <= now, SignInSession.last_seen_at <= idle_since),
     )
     return len(work.db.scalars(gone.returning(SignInSession.id)).all())
+
+
+def _as_it_was_read(account: Account) -> tuple[ColumnElement[bool], ...]:
+    return (
+        User.id == account.id,
+        User.active.is_(True),
+        User.password == account.password,
+        User.fs_uniquifier == account.fs_uniquifier,
+    )
 
 
 def _session(

@@ -138,18 +138,29 @@ def safe_next(target: str | None) -> str | None:
     """
     if not target or not target.startswith("/") or target.startswith("//"):
         return None
-    if "\\" in target or any(ord(letter) < 32 or ord(letter) == 127 for letter in target):
+    if "\\" in target or any(map(_is_odd, target)):
         return None
     return target
+
+
+def _is_odd(letter: str) -> bool:
+    """A control character, or half of a character, of which no address can be made."""
+    return ord(letter) < 32 or ord(letter) == 127 or "\ud800" <= letter <= "\udfff"
+
+
+def path_here(url: str) -> str | None:
+    """Path and query of an address on this very desk, as a browser reports it; ``None`` for another and for rubbish."""
+    try:
+        seen = urlsplit(url)
+    except ValueError:
+        return None
+    return safe_next(seen.path + ("?" + seen.query if seen.query else "")) if seen.netloc == request.host else None
 
 
 def _page_being_read() -> str | None:
     """The page the person looks at: the address itself for a page, what htmx reports for a fragment."""
     if is_htmx():
-        seen = urlsplit(request.headers.get("HX-Current-URL", ""))
-        if seen.netloc != request.host:
-            return None
-        return safe_next(seen.path + ("?" + seen.query if seen.query else ""))
+        return path_here(request.headers.get("HX-Current-URL", ""))
     if request.method in ("GET", "HEAD"):
         return safe_next(request.full_path.rstrip("?"))
     return None
@@ -189,8 +200,7 @@ def to_confirm(target: str | None = None) -> Response:
 
 def _page_sent_from() -> str | None:
     """The page on this desk whose form was sent, as the browser tells."""
-    seen = urlsplit(request.referrer or "")
-    return safe_next(seen.path + ("?" + seen.query if seen.query else "")) if seen.netloc == request.host else None
+    return path_here(request.referrer or "")
 
 
 def guard() -> Response | None:

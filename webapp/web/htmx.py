@@ -16,6 +16,15 @@ def is_htmx() -> bool:
     return wanted and request.headers.get("HX-History-Restore-Request") != "true"
 
 
+POLLING = frozenset({"queue", "certificates", "certificate-state"})
+"""Ids of the elements that ask again by themselves; nothing that a person presses is asked from one of them."""
+
+
+def is_poll() -> bool:
+    """Whether a page asked by itself, so that nobody need be sitting there (``HX-Source`` is ``div#queue``)."""
+    return is_htmx() and request.headers.get("HX-Source", "").partition("#")[2] in POLLING
+
+
 def render_page_or_fragment(page: str, fragment: str, /, *, status: int = 200, **context: object) -> Response:
     """Render the fragment for htmx and the page, which includes that same fragment, for everybody else.
 

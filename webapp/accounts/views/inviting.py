@@ -48,7 +48,7 @@ def invite() -> ResponseReturnValue:
 @bp.post("/users/invitations/<uuid:invitation_id>/again")
 @requires(Permission.USER_WRITE)
 def invite_again(invitation_id: UUID) -> ResponseReturnValue:
-    """Send the letter once more; the link in the first one is good no longer."""
+    """Send the letter once more, with a fresh link."""
     actor = current_actor()
     retrying(lambda work: invitations.invite_again(work, invitation_id, by=actor, now=clock.now()))
     flash(_("Invited again. A new letter goes out."))

@@ -15,7 +15,7 @@ from webapp.accounts.rules import SignInStage
 from webapp.accounts.views.blueprint import bp
 from webapp.accounts.views.limits import own_password_limit, second_factor_limit
 from webapp.accounts.views.own import myself
-from webapp.accounts.views.passkey_json import go_first, go_on, question, question_limit, sent, text_of
+from webapp.accounts.views.passkey_json import go_first, go_on, object_sent, question, question_limit, sent, text_of
 from webapp.accounts.views.passkeys import half_way, password_again
 from webapp.core import clock
 from webapp.core.errors import Conflict, Invalid
@@ -61,9 +61,7 @@ def new_passkey_question() -> ResponseReturnValue:
     if factors.any and not is_fresh():
         return go_first(_to_confirm())
     if not factors.any:
-        asked = request.get_json(silent=True)
-        password = text_of(asked, "password") if isinstance(asked, dict) else ""
-        second_step.check_own_password(user.account, password, field="password")
+        second_step.check_own_password(user.account, text_of(object_sent(), "password"), field="password")
     return question(ceremonies.ask_for_new(user.account))
 
 

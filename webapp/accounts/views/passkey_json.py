@@ -47,6 +47,14 @@ def question(options: Mapping[str, Any]) -> ResponseReturnValue:
 
 def sent() -> Mapping[str, Any]:
     """The object the script has sent. Aborts with 400 or 413, raises ``Invalid`` when it holds no credential."""
+    body = object_sent()
+    if not isinstance(body.get("credential"), dict):
+        raise Invalid("passkey-shape", "The browser sent no passkey. Reload the page and try again.")
+    return body
+
+
+def object_sent() -> Mapping[str, Any]:
+    """The object the script has sent, whatever it holds. Aborts with 400 or 413."""
     # By now the CSRF check has opened the body under the desk's own limit: a smaller one set here would come too late.
     if len(request.get_data()) > MAX_ANSWER:
         abort(413)
@@ -56,7 +64,7 @@ def sent() -> Mapping[str, Any]:
         body = None
     if body is None:
         abort(400)
-    if not isinstance(body, dict) or not isinstance(body.get("credential"), dict):
+    if not isinstance(body, dict):
         raise Invalid("passkey-shape", "The browser sent no passkey. Reload the page and try again.")
     return body
 
@@ -64,7 +72,8 @@ def sent() -> Mapping[str, Any]:
 def text_of(body: Mapping[str, Any], key: str) -> str:
     """A text the script may have sent beside the credential."""
     value = body.get(key)
-    return value if isinstance(value, str) else ""
+    # JSON can write half a character, which is no text: nothing could be stored, hashed or written of it.
+    return value if isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value) else ""
 
 
 def go_on(url: str) -> ResponseReturnValue:
