@@ -121,9 +121,9 @@ WHERE course_sessions.id = told.subject_id
 """
 TAKE_OUT_OF_THE_AUDIT = """
 UPDATE audit_entries
-SET before = before - ARRAY['address', 'lat', 'lng', 'reason'], after = after - ARRAY['address', 'lat', 'lng', 'reason']
+SET before = before - ARRAY['address', 'lat', 'lng', 'reason', 'prefers_language', 'prefers_gender', 'prefers_taught_before'], after = after - ARRAY['address', 'lat', 'lng', 'reason', 'prefers_language', 'prefers_gender', 'prefers_taught_before']
 WHERE what LIKE ANY (ARRAY['booking.%', 'assignment.%', 'session.%', 'trainer.blocked', 'trainer.unblocked'])
-  AND (before ?| ARRAY['address', 'lat', 'lng', 'reason'] OR after ?| ARRAY['address', 'lat', 'lng', 'reason'])
+  AND (before ?| ARRAY['address', 'lat', 'lng', 'reason', 'prefers_language', 'prefers_gender', 'prefers_taught_before'] OR after ?| ARRAY['address', 'lat', 'lng', 'reason', 'prefers_language', 'prefers_gender', 'prefers_taught_before'])
 """
 
 

@@ -2,7 +2,7 @@
 
 Every row of an operator is seen and written only on that operator's behalf, or by somebody who sees everything; both
 are said at the begin of each transaction (``webapp.db.tenancy``). Said by nobody means nothing is seen. The owner of
-the tables is bound as well. The few questions that must be asked across operators are functions of a role that can
+the tables is bound as well, but may read what the functions below read. The few questions that must be asked across operators are functions of a role that can
 sign in nowhere, may read the columns they need and write nothing.
 """
 

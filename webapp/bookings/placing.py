@@ -151,13 +151,15 @@ def stored(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
 
 
 PLACE = frozenset({"address", "lat", "lng"})
-"""Where a family lives, which the audit never says: its entries cannot be erased."""
+"""Where a family lives."""
+UNTOLD = PLACE | {"prefers_language", "prefers_gender", "prefers_taught_before"}
+"""What a family lives in and wishes for, which the audit never says: its entries cannot be erased."""
 
 
 def told(command: BookingCommand, zone: ZoneAt) -> dict[str, Any]:
     """What the audit says of a booking's content."""
     moves = {"moves": [[number, f"{at:%H:%M}"] for number, at in command.moves]} if command.moves else {}
-    said = {name: value for name, value in stored(command, zone).items() if name not in PLACE}
+    said = {name: value for name, value in stored(command, zone).items() if name not in UNTOLD}
     return {**said, "student_ids": sorted(command.student_ids), **moves}
 
 

@@ -13,6 +13,7 @@ from webapp.audit import service as audit
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.placing import (
     PLACE,
+    UNTOLD,
     BookingCommand,
     PlacedBooking,
     check_family,
@@ -130,7 +131,7 @@ def edit_booking(
         operator_id=booking.operator_id,
         by=by,
         at=now,
-        before={name: value for name, value in before.items() if name not in PLACE},
+        before={name: value for name, value in before.items() if name not in UNTOLD},
         after=told(command, zone) | {"place_changed": any(before[name] != wanted[name] for name in PLACE)},
     )
     return PlacedBooking(booking_id, booking.reference, booking.operator_id, sessions)

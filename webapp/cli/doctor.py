@@ -122,9 +122,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
     )
     yield _found(
         "role",
-        facts.owned == 0 and not facts.may_create and not facts.may_rewrite_audit,
+        facts.owned == 0 and not facts.unbound and not facts.may_create and not facts.may_rewrite_audit,
         f"{facts.role} owns nothing and cannot rewrite the audit",
-        f"{facts.role} owns {facts.owned} things, may create tables: {facts.may_create}, "
+        f"{facts.role} owns {facts.owned} things, reads past row-level security: {facts.unbound}, "
+        f"may create tables: {facts.may_create}, "
         f"may rewrite the audit: {facts.may_rewrite_audit}",
     )
     yield _found(

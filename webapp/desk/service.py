@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from webapp.assignments.limits import Limits
 from webapp.assignments.service import Proposed, propose
@@ -181,12 +181,17 @@ def _added(work: Work, household_id: UUID, family: FamilyCommand, *, by: Actor, 
 
 
 def _served(work: Work, enquiry_id: UUID, booking_id: UUID, operator_id: UUID, *, by: Actor, now: datetime) -> None:
-    """Mark the enquiry a booking came from, if it is open; it names the booking where both have one operator."""
+    """Mark the enquiry a booking came from, if it is open.
+
+    Taken down by whoever sees everything, it goes to the operator whose booking it became: what it says of the family
+    belongs to that household from now on, and is given out and erased with it.
+    """
     enquiry = work.db.execute(
         select(Enquiry.operator_id, Enquiry.status)
         .where(Enquiry.id == enquiry_id, owned_by(Enquiry.operator_id, by))
         .with_for_update()
     ).one_or_none()
     if enquiry is not None and EnquiryStatus.BOOKED in ENQUIRY_MOVES[enquiry.status]:
-        same = booking_id if enquiry.operator_id == operator_id else None
-        enquiries.close_enquiry(work, enquiry_id, by=by, now=now, to=EnquiryStatus.BOOKED, booking_id=same)
+        if enquiry.operator_id != operator_id:
+            work.db.execute(update(Enquiry).where(Enquiry.id == enquiry_id).values(operator_id=operator_id))
+        enquiries.close_enquiry(work, enquiry_id, by=by, now=now, to=EnquiryStatus.BOOKED, booking_id=booking_id)

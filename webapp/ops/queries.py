@@ -20,8 +20,10 @@ class DatabaseFacts:
     login: str
     owned: int
     """How many things in this database belong to the role; none should."""
+    unbound: bool
+    """Whether row-level security does not bind the role."""
     login_is_mighty: bool
-    """Whether the login behind the role is a superuser or owns the tables."""
+    """Whether the login behind the role is a superuser, reads past row-level security or owns the tables."""
     may_create: bool
     may_rewrite_audit: bool | None
     """``None`` while there is no audit."""
@@ -37,7 +39,8 @@ _FACTS = text("""
              WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o'
                AND d.refobjid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
                AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) AS owned,
-           (SELECT rolsuper FROM pg_roles WHERE rolname = session_user)
+           (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) AS unbound,
+           (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user)
                OR EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tableowner = session_user)
                AS login_is_mighty,
            has_schema_privilege(current_user, 'public', 'CREATE') AS may_create,
