@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from tests.isolation.forms import Offer
 from webapp.core.actor import Role
@@ -18,23 +19,24 @@ NOT_ASKED: Final = {"static"}
 
 _CODES = "tests/web/test_second_factor.py and test_own_account.py, with codes of an authenticator app"
 _KEYS = "tests/web/test_passkeys.py and test_own_passkeys.py, with an authenticator"
+_LINKS = "tests/web/test_forgotten.py and test_joining.py, with the link of a letter"
 NOT_REACHED: Final = {
-    **dict.fromkeys(("reset", "join"), "tests/web/test_forgotten.py and test_joining.py, with the link of a letter"),
-    **dict.fromkeys(("confirm", "totp"), _CODES),
-    **dict.fromkeys(
-        (
-            "confirm_passkey_answer",
-            "enrol_passkey_answer",
-            "enrol_passkey_question",
-            "new_passkey_answer",
-            "passkey_answer",
-            "second_passkey_answer",
-            "second_passkey_question",
-        ),
-        _KEYS,
-    ),
+    "accounts.reset": _LINKS,
+    "accounts.join": _LINKS,
+    "accounts.confirm": _CODES,
+    "accounts.totp": _CODES,
+    "accounts.confirm_passkey_answer": _KEYS,
+    "accounts.enrol_passkey_answer": _KEYS,
+    "accounts.enrol_passkey_question": _KEYS,
+    "accounts.new_passkey_answer": _KEYS,
+    "accounts.passkey_answer": _KEYS,
+    "accounts.second_passkey_answer": _KEYS,
+    "accounts.second_passkey_question": _KEYS,
+    "desk.move_session": "tests/web/test_move_page.py, with a time that the engine has found free",
+    "desk.pause_series": "tests/web/test_pause_page.py, with a break that the series can take",
+    "desk.propose_substitute": "tests/web/test_substitute_page.py, with sessions and a trainer who is free",
 }
-"""Changing routes of ``accounts`` that need more than a form to work, and where it is shown that they do."""
+"""Changing routes that need more than a form as it stands, and where it is shown that they work."""
 
 PUBLIC_NAMES: Final = {"certificates.verified"}
 """Shows a student's name to whoever holds the link's token, signed in or not."""
@@ -87,6 +89,8 @@ QUESTIONS: Final = {
     "trainer": "SELECT id AS value FROM trainers WHERE operator_id = :own LIMIT 1",
     "household": "SELECT id AS value FROM households WHERE operator_id = :own LIMIT 1",
     "zone": "SELECT id AS value FROM zones WHERE operator_id = :own LIMIT 1",
+    "enquiry": "SELECT id AS value FROM enquiries WHERE operator_id = :own AND status = 'draft' LIMIT 1",
+    "session": "SELECT id AS value FROM course_sessions WHERE operator_id = :own LIMIT 1",
     "student": "SELECT id AS value FROM students WHERE operator_id = :own LIMIT 1",
     "subject": "SELECT id AS value FROM bookings WHERE operator_id = :own LIMIT 1",
     "person": "SELECT id AS value FROM users WHERE operator_id = :own LIMIT 1",
@@ -130,6 +134,35 @@ def _typed(name: str, choices: tuple[str, ...]) -> str:
     return possible[0] if possible else TYPED.get(name.rpartition("-")[2], "")
 
 
+_CALL = """
+    SELECT h.id AS household, s.id AS student, z.center_lat AS lat, z.center_lng AS lng, e.id AS enquiry,
+           (SELECT course_id FROM trainer_courses c WHERE c.operator_id = h.operator_id LIMIT 1) AS course
+    FROM households h JOIN students s ON s.household_id = h.id JOIN zones z ON z.operator_id = h.operator_id
+    JOIN enquiries e ON e.operator_id = h.operator_id AND e.status = 'draft'
+    WHERE h.operator_id = :own ORDER BY h.id, s.id LIMIT 1
+"""
+"""A family that calls, and the enquiry that its call was."""
+
+
+def _booking(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """A whole booking as the page sends it, with every id that its body may hold."""
+    return (
+        ("key", str(UUID(int=row["household"].int ^ 1))),
+        ("enquiry", str(row["enquiry"])),
+        ("household", str(row["household"])),
+        ("student_ids", str(row["student"])),
+        ("address", "1 Some Road"),
+        ("location", f"{row['lat']}, {row['lng']}"),
+        ("course", str(row["course"])),
+        ("class_type", "one_on_one"),
+        ("delivery_mode", "weekday_daily"),
+        ("total_sessions", "10"),
+        ("start_date", "2027-03-01"),
+        ("timeslot", "07:20"),
+        ("do", "wait"),
+    )
+
+
 def by_hand(world: World) -> Iterator[Request]:
     """Requests that no form makes which somebody signed in is offered."""
     from tests.isolation.matrix import Request
@@ -150,6 +183,9 @@ def by_hand(world: World) -> Iterator[Request]:
     yield Request("POST", "", "/account/passkeys")
     yield Request("POST", "", "/account/passkeys/options")
     yield Request("POST", "", "/account/sign-out-elsewhere")
+    for story in world.stories:
+        for row in world.rows(_CALL, own=story.operator_id):
+            yield Request("POST", "", "/bookings/new", _booking(row))
     over = (
         "SELECT DISTINCT ON (g.household_id) g.household_id, g.name"
         " FROM guardians g JOIN bookings b ON b.household_id = g.household_id"
