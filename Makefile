@@ -20,12 +20,14 @@ help:  ## this list
 run: venv-run  ## the whole desk: servers, web, worker, sweeper, demo; Ctrl-C stops it
 	@$(BIN)/python -m webapp.run
 
-test: venv-dev  ## all tests but browser and faults, with branch coverage
+# The isolation matrix runs by itself, without the tracing of coverage: a few long walks, dealt out as workers get free.
+test: venv-dev  ## all tests but browser and faults, with branch coverage; ISOLATION=all walks the matrix in all modes
 	@rm -f .coverage .coverage.*
-	@$(PYTEST) -n $(WORKERS) -m "not e2e and not faults" --cov --cov-report=
+	@$(PYTEST) -n $(WORKERS) -m "not e2e and not faults" --ignore tests/isolation --cov --cov-report=
 	@$(BIN)/coverage report --fail-under=85
 	@echo "Rules:"
 	@$(BIN)/coverage report --include='webapp/*/rules.py' --fail-under=100
+	@$(PYTEST) tests/isolation -n $(WORKERS) --dist worksteal
 
 check: venv-dev  ## format, lint, types, import law, templates, unsafe patterns, known vulnerabilities
 	@$(BIN)/ruff format --check .

@@ -3,4 +3,4 @@ application and its client from `tests.web.client`."""
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.services", "tests.web.client"]
+pytest_plugins = ["tests.services", "tests.web.client", "tests.isolation.counted"]
