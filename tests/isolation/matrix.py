@@ -30,6 +30,7 @@ from webapp.web.access import guard_of
 ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _VARIES: Final = (
     (re.compile(r'nonce="[^"]*"'), 'nonce=""'),
+    (re.compile(r'data-csrf="[^"]*"'), 'data-csrf=""'),
     (re.compile(r'(name="csrf_token"[^>]*value=")[^"]*'), r"\1"),
     (re.compile(r'(value=")[^"]*("[^>]*name="csrf_token")'), r"\1\2"),
     (re.compile(r'(name="csrf-token" content=")[^"]*'), r"\1"),
