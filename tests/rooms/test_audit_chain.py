@@ -513,9 +513,9 @@ SINGLE_CHANGES: dict[str, tuple[str, ...]] = {
         "jsonb_set(coalesce(after, '{}'), '{of}', '{\"km\": 1.50000000000000000000000000001}')",
         "jsonb_set(coalesce(after, '{}'), '{of}', '{\"km\": \"1.5\"}')",
     ),
-    "source": ("'web'",),
-    "request_id": ("'x'",),
-    "address": ("'127.0.0.1'",),
+    "source": ("source || '!'",),
+    "request_id": ("coalesce(request_id, '') || '!'",),
+    "address": ("coalesce(address, '') || '!'",),
 }
 """What a single field of an entry may be changed to; every column has its own."""
 
