@@ -151,8 +151,8 @@ def test_rows_are_seen_and_written_on_their_operator_s_behalf_alone(db: Database
         with acting_for(ours), pytest.raises(ProgrammingError, match="row-level security"), db.unit_of_work() as work:
             work.db.execute(text(statement), {"id": new_id(), "theirs": theirs, "mine": mine})
     with acting_for(ours), db.unit_of_work() as work:
-        foreign = text("UPDATE households SET created_at = now() WHERE operator_id = :theirs")
-        assert work.db.execute(foreign, {"theirs": theirs}).rowcount == 0  # type: ignore[attr-defined]
+        foreign = text("UPDATE households SET created_at = now() WHERE operator_id = :theirs RETURNING id")
+        assert work.db.scalars(foreign, {"theirs": theirs}).all() == []
 
 
 @pytest.fixture

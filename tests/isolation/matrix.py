@@ -11,11 +11,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from flask import Flask
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 from werkzeug.test import TestResponse
 
 from tests.isolation.fill import ARGUMENTS, NOT_ASKED, OF_ENDPOINT, PUBLIC_NAMES, QUESTIONS, by_hand, filled
@@ -47,13 +47,13 @@ def sees_all(person: Person) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: ``owner`` is whose row it is about, ``None`` when it names no row."""
+    """One request: ``owners`` are those whose rows it is about; none when it names no row."""
 
     method: str
     endpoint: str
     path: str
     fields: tuple[tuple[str, str], ...] = ()
-    owner: UUID | None = None
+    owners: frozenset[UUID] = frozenset()
     about: str = "nothing"
     """For whoever asks: ``own``, ``foreign``, ``absent``, ``crossed`` (an own address, a foreign id in the body) or
     ``nothing``."""
@@ -147,15 +147,14 @@ def addresses(world: World, rule: Rule, operator_id: UUID) -> list[str]:
     return [_path(world.app, rule.endpoint, {name: str(row[name]) for name in rule.arguments}) for row in rows]
 
 
-def _path(app: Flask, endpoint: str, values: dict[str, str]) -> str:
+def _path(app: Flask, endpoint: str, values: dict[str, Any]) -> str:
     with app.test_request_context():
-        return app.url_for(endpoint, **values)  # type: ignore[arg-type]  # its own parameters begin with _
+        return app.url_for(endpoint, **values)
 
 
-def owner_of(world: World, request: Request) -> UUID | None:
-    """Whose rows a request names: a foreign one counts before the asker's, whatever else it names."""
-    owners = {world.owners[found] for found in request.ids if found in world.owners}
-    return next(iter(sorted(owners, key=str)), None) if len(owners) == 1 else None
+def owners_of(world: World, request: Request) -> frozenset[UUID]:
+    """Whose rows a request names, in address and body."""
+    return frozenset(world.owners[found] for found in request.ids if found in world.owners)
 
 
 def harvest(world: World, people: Sequence[Person]) -> dict[Request, None]:
@@ -180,13 +179,13 @@ def harvest(world: World, people: Sequence[Person]) -> dict[Request, None]:
     for request in by_hand(world):
         endpoint, _arguments = adapter.match(request.path.partition("?")[0], method=request.method)
         found[replace(request, endpoint=endpoint)] = None
-    return {replace(request, owner=owner_of(world, request)): None for request in found}
+    return {replace(request, owners=owners_of(world, request)): None for request in found}
 
 
-def _requests(adapter: object, offer: Offer, known: dict[Request, None]) -> Iterator[Request]:
+def _requests(adapter: MapAdapter, offer: Offer, known: dict[Request, None]) -> Iterator[Request]:
     if offer.method != "post":
         return
-    endpoint, _arguments = adapter.match(offer.path.partition("?")[0], method="POST")  # type: ignore[attr-defined]
+    endpoint, _arguments = adapter.match(offer.path.partition("?")[0], method="POST")
     if endpoint in NOT_ASKED:
         return
     for fields in filled(endpoint, offer):

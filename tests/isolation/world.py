@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from itertools import count
 from typing import Any, Final
 from uuid import UUID
@@ -311,8 +311,3 @@ def _mark(world: World) -> None:
                 "UPDATE guardians SET email = lower(:marker) || '@family.example' WHERE operator_id = :own",
             ):
                 db.execute(text(statement), {"marker": story.marker, "own": story.operator_id})
-
-
-def hours_later(hours: float) -> datetime:
-    """An instant after ``TODAY``."""
-    return TODAY + timedelta(hours=hours)

@@ -53,7 +53,8 @@ class _Talk(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """One conversation."""
-        sink: Sink = self.server.sink  # type: ignore[attr-defined]
+        assert isinstance(self.server, _Server)
+        sink = self.server.sink
         if sink.greeting is None:
             sink.closing.wait(self.timeout)
             return

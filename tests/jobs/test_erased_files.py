@@ -19,7 +19,7 @@ from tests.rooms.family_story import LATER, Family, family_with_everything
 from tests.services import Servers
 from tests.web.client import Bell
 from webapp import jobs
-from webapp.certificates.jobs import erase_files, issue, ring_erase_files
+from webapp.certificates.jobs import Renderer, erase_files, issue, ring_erase_files
 from webapp.clients.erasures import LocalErasureList
 from webapp.clients.files import FileMissing, LocalFileStore
 from webapp.config import Settings
@@ -135,10 +135,10 @@ def test_a_file_that_somebody_else_needs_stays(ctx: JobContext, db: Database, fa
 
 
 def test_files_of_families_that_were_not_erased_stay(
-    ctx: JobContext, db: Database, family: Family, shelf: Watched, make: Make, renderer: object
+    ctx: JobContext, db: Database, family: Family, shelf: Watched, make: Make, renderer: Renderer
 ) -> None:
     promise(db, completed_booking(make, db, "Ravi"))
-    issue(ctx, store=shelf, renderer=renderer)  # type: ignore[arg-type]  # the fixture's
+    issue(ctx, store=shelf, renderer=renderer)
     erase_files(ctx, store=shelf)
     assert len(shelf.files) == 1
 

@@ -36,9 +36,9 @@ LETTER = Envelope(
 NOWHERE = Path("/nonexistent")
 
 
-def server(port: int, encryption: Encryption = Encryption.NONE, **more: object) -> SmtpMail:
+def server(port: int, encryption: Encryption = Encryption.NONE, **more: Any) -> SmtpMail:
     more.setdefault("timeout", 5.0)
-    return SmtpMail("127.0.0.1", port, sender=SENDER, encryption=encryption, **more)  # type: ignore[arg-type]
+    return SmtpMail("127.0.0.1", port, sender=SENDER, encryption=encryption, **more)
 
 
 def refusal(mail: SmtpMail | FileMail, letter: Envelope = LETTER) -> MailRefused:

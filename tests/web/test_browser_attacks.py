@@ -15,7 +15,6 @@ from uuid import UUID
 
 import pytest
 from flask import Flask, Response
-from redis import Redis
 from sqlalchemy import delete, select, text
 from werkzeug.test import TestResponse
 
@@ -31,15 +30,11 @@ from webapp.core.ids import new_id
 from webapp.db.work import Database
 from webapp.web.access import public, requires
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 ABSENT = "01920000-0000-7000-8000-000000000001"
 CLOSE = f"/enquiries/{ABSENT}/close"
 """A changing request of any member of staff; it comes to nothing, for there is no such enquiry."""
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test begins to count at nothing."""
-    Redis.from_url(redis_url).flushdb()
 
 
 @pytest.fixture

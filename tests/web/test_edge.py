@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
-from redis import Redis
 from sqlalchemy import select
 
 from tests.make import Make
@@ -21,15 +20,11 @@ from webapp.db.work import Database
 from webapp.web.access import public
 from webapp.web.edge import PROBES, clean_address, trusted_hosts
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 ROOT = Path(__file__).resolve().parents[2]
 PEER = "198.51.100.1"
 """The machine at the other end of the connection: a proxy, or whoever asks without one."""
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test begins to count at nothing."""
-    Redis.from_url(redis_url).flushdb()
 
 
 def with_mirror(app: Flask) -> None:

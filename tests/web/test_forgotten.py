@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from redis import Redis
 from sqlalchemy import event, func, select, text, update
 from werkzeug.test import TestResponse
 
@@ -18,37 +17,18 @@ from tests.jobs.letter_box import Box
 from tests.make import PASSWORD, Make, Person
 from tests.web.client import NOW, Bell, DeskClient
 from webapp.accounts import queries, service, sign_ins
-from webapp.accounts.jobs import send_letters
 from webapp.accounts.models import LinkToken, RecoveryCode, SignInSession, User
 from webapp.accounts.sending import FORGOTTEN_PATH, RESET_PATH, SIGN_IN_PATH
 from webapp.config import Settings
-from webapp.core import clock
 from webapp.core.actor import SYSTEM
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
-from webapp.db.job_context import JobContext
 from webapp.db.work import Database
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 NEW = "seven lamps along the river"
 DEAD = "This link does not work"
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may ask three times of its own."""
-    Redis.from_url(redis_url).flushdb()
-
-
-@pytest.fixture
-def box(db: Database, settings: Settings) -> Callable[[], Box]:
-    """Sends what waits, and shows what arrived."""
-    box = Box()
-
-    def deliver() -> Box:
-        send_letters(JobContext(settings, db, clock.now), mail=box)
-        return box
-
-    return deliver
 
 
 def ask(client: DeskClient, email: str, **more: object) -> TestResponse:

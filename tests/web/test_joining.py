@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from redis import Redis
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
@@ -19,36 +18,17 @@ from tests.make import Make, Person
 from tests.web.client import NOW, DeskClient
 from webapp.accounts import invitations
 from webapp.accounts.invitations import InvitationCommand
-from webapp.accounts.jobs import send_letters
 from webapp.accounts.rules import LOCALES
 from webapp.accounts.sending import JOIN_PATH
 from webapp.app import LOCALES as SPOKEN
-from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Role
-from webapp.db.job_context import JobContext
 from webapp.db.work import Database
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 PASSWORD = "seven lamps along the river"
 EMAIL = "ravi@example.org"
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Nobody is kept waiting by the test before."""
-    Redis.from_url(redis_url).flushdb()
-
-
-@pytest.fixture
-def box(db: Database, settings: Settings) -> Callable[[], Box]:
-    """Sends what waits, and shows what arrived."""
-    box = Box()
-
-    def deliver() -> Box:
-        send_letters(JobContext(settings, db, clock.now), mail=box)
-        return box
-
-    return deliver
 
 
 Invite = Callable[..., UUID]

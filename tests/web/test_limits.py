@@ -26,14 +26,10 @@ from webapp.db.work import Database
 from webapp.web.access import requires
 from webapp.web.limits import account_key, address_key, limiter
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 ABSENT = "01920000-0000-7000-8000-000000000001"
 Rates = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test begins to count at nothing."""
-    Redis.from_url(redis_url).flushdb()
 
 
 @pytest.fixture

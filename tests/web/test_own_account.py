@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from redis import Redis
 from sqlalchemy import func, select
 
 from tests.codes import STEP, code_at, code_of
@@ -21,16 +20,12 @@ from webapp.accounts.queries import account
 from webapp.core.actor import FRESH_FOR, Role
 from webapp.db.work import Database
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 CHROME = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 NEW = "a quite different set of words"
 STALE = NOW + FRESH_FOR + timedelta(seconds=1)
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail five times of its own."""
-    Redis.from_url(redis_url).flushdb()
 
 
 def ids(page: str) -> list[str]:

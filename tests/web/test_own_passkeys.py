@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from redis import Redis
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
@@ -22,24 +21,14 @@ from webapp.accounts.rules import PENDING_TRIES, ChallengePurpose, LetterKind
 from webapp.core.actor import Role
 from webapp.db.work import Database
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 NEW, SECOND, SET_UP, CONFIRM = (
     "/account/passkeys",
     "/sign-in/second/passkey",
     "/sign-in/set-up/passkey",
     "/confirm/passkey",
 )
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail as often as it likes."""
-    Redis.from_url(redis_url).flushdb()
-
-
-@pytest.fixture
-def device() -> Authenticator:
-    """What a person holds in their hand."""
-    return Authenticator()
 
 
 def type_password(client: DeskClient, person: Person) -> str:

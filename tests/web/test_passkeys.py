@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from redis import Redis
 from sqlalchemy import func, select
 
 from tests.authenticator import Authenticator, Key, b64
@@ -24,17 +23,7 @@ from webapp.accounts.views.passkey_json import MAX_ANSWER
 from webapp.config import Environment, Settings
 from webapp.db.work import Database
 
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail as often as it likes."""
-    Redis.from_url(redis_url).flushdb()
-
-
-@pytest.fixture
-def device() -> Authenticator:
-    """What a person holds in their hand."""
-    return Authenticator()
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 
 def token_of(client: DeskClient) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from flask import Flask
-from redis import Redis
 
 from tests.make import PASSWORD, Make
 from tests.web.client import NOW, DeskClient
@@ -22,16 +21,12 @@ from webapp.config import Environment, Settings
 from webapp.db import work
 from webapp.demo.command import demo
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 ROOT = Path(__file__).resolve().parents[2]
 FORMS = [path for path in sorted((ROOT / "webapp").rglob("*.py")) if "forms" in path.relative_to(ROOT).as_posix()]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 KEYS = {"secret_key": "qW3-eR5_tY7uI9oP1aS2dF4gH6jK8lZ0", "totp_key": "zX9cV8bN7mA6sD5fG4hJ3kL2qW1eR0tY"}
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail five times of its own."""
-    Redis.from_url(redis_url).flushdb()
 
 
 @pytest.fixture

@@ -27,11 +27,7 @@ from webapp.config import Settings
 from webapp.core.actor import ALWAYS_SECOND_FACTOR, Role
 from webapp.db.work import Database
 
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail five times of its own."""
-    Redis.from_url(redis_url).flushdb()
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from redis import Redis
 from sqlalchemy import select
 
 from tests.make import PASSWORD, Make
@@ -18,11 +17,7 @@ from webapp.config import load_settings
 from webapp.core.actor import Role
 from webapp.db.work import Database
 
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail five times of its own."""
-    Redis.from_url(redis_url).flushdb()
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 
 @pytest.fixture

@@ -19,11 +19,7 @@ from webapp.core.actor import Role
 from webapp.core.ids import COMPANY_ID
 from webapp.db.work import Database
 
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail five times of its own."""
-    Redis.from_url(redis_url).flushdb()
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 
 def sign_in(client: DeskClient, email: str, password: str = PASSWORD, **more: str) -> tuple[int, str]:

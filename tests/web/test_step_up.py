@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from redis import Redis
 from sqlalchemy import select
 
 from tests.codes import code_of, wrong_code
@@ -20,13 +19,9 @@ from webapp.core.actor import FRESH_FOR, STEP_UP, Permission, Role
 from webapp.db.work import Database
 from webapp.web import access
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 STALE = NOW + FRESH_FOR + timedelta(seconds=1)
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits(redis_url: str) -> None:
-    """Every test may fail five times of its own."""
-    Redis.from_url(redis_url).flushdb()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,47 @@
+"""What tests of pages share.
+
+``fresh_limits``  nothing is counted yet: what other tests have tried keeps nobody waiting
+``box``           sends the letters that wait, and shows what arrived
+``device``        an authenticator in somebody's hand
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+from redis import Redis
+
+from tests.authenticator import Authenticator
+from tests.jobs.letter_box import Box
+from webapp.accounts.jobs import send_letters
+from webapp.config import Settings
+from webapp.core import clock
+from webapp.db.job_context import JobContext
+from webapp.db.work import Database
+
+
+@pytest.fixture
+def fresh_limits(redis_url: str) -> None:
+    """Begin to count at nothing."""
+    with closing(Redis.from_url(redis_url)) as counts:
+        counts.flushdb()
+
+
+@pytest.fixture
+def box(db: Database, settings: Settings) -> Callable[[], Box]:
+    """Sends what waits, and shows what arrived."""
+    box = Box()
+
+    def deliver() -> Box:
+        send_letters(JobContext(settings, db, clock.now), mail=box)
+        return box
+
+    return deliver
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    """What a person holds in their hand."""
+    return Authenticator()
