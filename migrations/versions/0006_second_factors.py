@@ -272,6 +272,10 @@ def upgrade() -> None:
     op.add_column("sign_in_sessions", sa.Column("second_factor_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("sign_in_sessions", sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("sign_in_sessions", sa.Column("view_as_id", sa.Uuid(), nullable=True))
+    op.add_column("sign_in_sessions", sa.Column("view_as_until", sa.DateTime(timezone=True), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_sign_in_sessions_view_as"), "sign_in_sessions", "(view_as_id IS NULL) = (view_as_until IS NULL)"
+    )
     op.add_column("users", sa.Column("totp_secret", sa.Text(), nullable=True))
     op.add_column("users", sa.Column("totp_counter", sa.BigInteger(), nullable=True))
 
@@ -279,6 +283,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("users", "totp_counter")
     op.drop_column("users", "totp_secret")
+    op.drop_column("sign_in_sessions", "view_as_until")
     op.drop_column("sign_in_sessions", "view_as_id")
     op.drop_column("sign_in_sessions", "tries")
     op.drop_column("sign_in_sessions", "second_factor_at")

@@ -2,8 +2,8 @@
 
 Every row of an operator is seen and written only on that operator's behalf, or by somebody who sees everything; both
 are said at the begin of each transaction (``webapp.db.tenancy``). Said by nobody means nothing is seen. The owner of
-the tables is bound as well, but may read what the functions below read. The few questions that must be asked across operators are functions of a role that can
-sign in nowhere, may read the columns they need and write nothing.
+the tables is bound as well, but may read what the functions below read. The few questions that must be asked across
+operators are functions of a role that can sign in nowhere, may read the columns they need and write nothing.
 """
 
 from __future__ import annotations
@@ -88,12 +88,15 @@ READ_ACROSS = {
     "households": "id, operator_id, erased_at, erasure_noted_at",
     "users": "id, operator_id, email, name, role, locale, active, fs_uniquifier, password",
     "sign_in_sessions": "id, operator_id, user_id, token_hash, created_at, last_seen_at, ends_at, stage, method,"
-    " second_factor_at, tries",
+    " second_factor_at, tries, view_as_id, view_as_until",
     "passkeys": "id, operator_id, user_id, credential_id, public_key, sign_count",
     "assignments": "id, operator_id, status, expires_at",
     "enquiries": "id, operator_id, status, expires_at",
     "bookings": "id, operator_id, status, retried, created_at",
     "course_sessions": "booking_id, status, starts_at",
+    "invitations": "id, operator_id, email, name, role, locale, invited_by, invited_by_name, state, expires_at",
+    "letters": "id, operator_id, state, next_at, lease_until",
+    "link_tokens": "purpose, token_hash, user_id, invitation_id, email, expires_at, used_at",
 }
 """What the functions below may read, column by column, of every operator."""
 
@@ -118,6 +121,21 @@ ACCOUNT = """user_id uuid, operator_id uuid, operator_name varchar, email varcha
     locale varchar, active boolean, fs_uniquifier varchar, password varchar"""
 ACCOUNT_COLUMNS = """u.id, u.operator_id, o.name, u.email, u.name, u.role, u.locale, u.active AND o.active,
     u.fs_uniquifier, u.password"""
+VIEWED = """view_as_id uuid, view_as_until timestamptz, viewed_operator_id uuid, viewed_operator_name varchar,
+    viewed_email varchar, viewed_name varchar, viewed_role varchar, viewed_locale varchar, viewed_active boolean"""
+VIEWED_COLUMNS = """s.view_as_id, s.view_as_until, v.operator_id, at.name, v.email, v.name, v.role, v.locale,
+    v.active AND at.active"""
+INVITED = """TABLE (invitation_id uuid, operator_id uuid, operator_name varchar, email varchar, name varchar,
+    role varchar, locale varchar, invited_by uuid, invited_by_name varchar, expires_at timestamptz,
+    inviter_role varchar, inviter_operator_id uuid, inviter_active boolean)"""
+INVITED_COLUMNS = """i.id, i.operator_id, o.name, i.email, i.name, i.role, i.locale, i.invited_by, i.invited_by_name,
+    i.expires_at, u.role, u.operator_id, u.active AND h.active"""
+INVITED_FROM = """invitations i
+    JOIN operators o ON o.id = i.operator_id
+    LEFT JOIN users u ON u.id = i.invited_by
+    LEFT JOIN operators h ON h.id = u.operator_id"""
+INVITED_WHERE = "i.state = 'open' AND i.expires_at > by_instant AND o.active"
+LATE = "l.next_at <= by_instant AND (l.lease_until IS NULL OR l.lease_until <= by_instant)"
 
 FUNCTIONS = {
     # The boxes of zones may reach over the 180° meridian, so the longitude is asked for in all three turns. A box of
@@ -182,15 +200,18 @@ FUNCTIONS = {
     FROM users u JOIN operators o ON o.id = u.operator_id
     WHERE u.email = with_email""",
     ),
+    # Of whoever is looked at as, what their desk needs and none of their secrets.
     "sign_in_session(with_hash bytea, with_uniquifier text)": (
         f"""TABLE (stage varchar, session_id uuid, created_at timestamptz, last_seen_at timestamptz,
-    ends_at timestamptz, method varchar, second_factor_at timestamptz, tries integer, {ACCOUNT})""",
+    ends_at timestamptz, method varchar, second_factor_at timestamptz, tries integer, {ACCOUNT}, {VIEWED})""",
         f"""
     SELECT s.stage, s.id, s.created_at, s.last_seen_at, s.ends_at, s.method, s.second_factor_at, s.tries,
-        {ACCOUNT_COLUMNS}
+        {ACCOUNT_COLUMNS}, {VIEWED_COLUMNS}
     FROM sign_in_sessions s
     JOIN users u ON u.id = s.user_id
     JOIN operators o ON o.id = u.operator_id
+    LEFT JOIN users v ON v.id = s.view_as_id
+    LEFT JOIN operators at ON at.id = v.operator_id
     WHERE s.token_hash = with_hash AND u.fs_uniquifier = with_uniquifier""",
     ),
     "sign_in_passkey(with_credential bytea)": (
@@ -257,6 +278,49 @@ FUNCTIONS = {
            OR (b.created_at, b.id) > (SELECT l.created_at, l.id FROM bookings l WHERE l.id = after_booking))
     ORDER BY b.created_at, b.id
     LIMIT at_most""",
+    ),
+    "reset_link_account(with_hash bytea, by_instant timestamptz)": (
+        f"TABLE ({ACCOUNT})",
+        f"""
+    SELECT {ACCOUNT_COLUMNS}
+    FROM link_tokens t
+    JOIN users u ON u.id = t.user_id
+    JOIN operators o ON o.id = u.operator_id
+    WHERE t.token_hash = with_hash AND t.purpose = 'reset' AND t.used_at IS NULL AND t.expires_at > by_instant
+      AND t.email = u.email AND u.active AND o.active""",
+    ),
+    "invitation_by_link(with_hash bytea, by_instant timestamptz)": (
+        INVITED,
+        f"""
+    SELECT {INVITED_COLUMNS}
+    FROM {INVITED_FROM}
+    JOIN link_tokens t ON t.invitation_id = i.id
+    WHERE t.token_hash = with_hash AND t.purpose = 'invitation' AND t.used_at IS NULL AND t.expires_at > by_instant
+      AND t.email = i.email AND {INVITED_WHERE}""",
+    ),
+    # Whoever invited may belong to another operator than the invitation.
+    "invitation_open(with_id uuid, by_instant timestamptz)": (
+        INVITED,
+        f"""
+    SELECT {INVITED_COLUMNS}
+    FROM {INVITED_FROM}
+    WHERE i.id = with_id AND {INVITED_WHERE}""",
+    ),
+    "letters_due(by_instant timestamptz, at_most integer)": (
+        "TABLE (id uuid, operator_id uuid)",
+        f"""
+    SELECT l.id, l.operator_id
+    FROM letters l
+    WHERE l.state = 'pending' AND {LATE}
+    ORDER BY l.next_at, l.id
+    LIMIT at_most""",
+    ),
+    "letters_in_trouble(by_instant timestamptz)": (
+        "TABLE (late bigint, failed bigint)",
+        f"""
+    SELECT count(*) FILTER (WHERE l.state = 'pending' AND {LATE}), count(*) FILTER (WHERE l.state = 'failed')
+    FROM letters l
+    WHERE l.state IN ('pending', 'failed')""",
     ),
 }
 """The questions asked across operators: what each answers, and how."""

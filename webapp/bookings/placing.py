@@ -37,16 +37,14 @@ _REFERENCE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no letter is taken for a digit on the phone."""
 
 
-@dataclass(frozen=True, slots=True)
-class BookingCommand:
-    """A booking as asked for. ``zone_id`` None lets the serving zone of ``place`` win (rule Z2).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourseWanted:
+    """What somebody wants taught, where and when, whoever the students are.
 
-    ``start_date`` and ``timeslot`` are local to the zone. ``id`` is given by whoever may ask twice for one booking (a
-    form sent twice): the second time is refused with ``booking-placed``.
+    ``zone_id`` None lets the serving zone of ``place`` win (rule Z2). ``start_date`` and ``timeslot`` are local to the
+    zone.
     """
 
-    household_id: UUID
-    student_ids: tuple[UUID, ...]
     course_id: UUID
     class_type: ClassType
     delivery_mode: DeliveryMode
@@ -59,7 +57,6 @@ class BookingCommand:
     prefers_language: str | None = None
     prefers_gender: str | None = None
     prefers_taught_before: bool = False
-    id: UUID | None = None
     moves: tuple[tuple[int, time], ...] = ()
     """Sessions, by number, taught at another time of their own day."""
 
@@ -73,6 +70,19 @@ class BookingCommand:
             timeslot=self.timeslot,
             time_zone=time_zone,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingCommand(CourseWanted):
+    """A booking as asked for, for students of a family that is stored.
+
+    ``id`` is given by whoever may ask twice for one booking (a form sent twice): the second time is refused with
+    ``booking-placed``.
+    """
+
+    household_id: UUID
+    student_ids: tuple[UUID, ...]
+    id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

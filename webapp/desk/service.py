@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -13,11 +14,11 @@ from webapp.assignments.service import Proposed, propose
 from webapp.bookings import enquiries
 from webapp.bookings import service as bookings
 from webapp.bookings.models import Booking, Enquiry
-from webapp.bookings.rules import ENQUIRY_MOVES, ClassType, DeliveryMode, EnquiryStatus
+from webapp.bookings.placing import CourseWanted
+from webapp.bookings.rules import ENQUIRY_MOVES, EnquiryStatus
 from webapp.bookings.service import BookingCommand, choose_zone
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict
-from webapp.core.geo import Location
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.households import service as households
@@ -39,50 +40,21 @@ class FamilyCommand:
     new_students: tuple[StudentCommand, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BookCommand:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookCommand(CourseWanted):
     """All a booking needs, its family included. ``id`` is drawn with the page, so that sending it twice books once.
 
-    ``start_date`` and ``timeslot`` are local to the zone; ``enquiry_id`` is the enquiry the booking came from.
+    ``enquiry_id`` is the enquiry the booking came from.
     """
 
     id: UUID
     family: FamilyCommand
-    course_id: UUID
-    class_type: ClassType
-    delivery_mode: DeliveryMode
-    total_sessions: int
-    start_date: date
-    timeslot: time
-    address: str
-    place: Location
-    zone_id: UUID | None = None
-    prefers_language: str | None = None
-    prefers_gender: str | None = None
-    prefers_taught_before: bool = False
     enquiry_id: UUID | None = None
-    moves: tuple[tuple[int, time], ...] = ()
 
     def booking(self, household_id: UUID, student_ids: tuple[UUID, ...]) -> BookingCommand:
         """The booking itself, for a family that is stored."""
-        return BookingCommand(
-            household_id=household_id,
-            student_ids=student_ids,
-            course_id=self.course_id,
-            class_type=self.class_type,
-            delivery_mode=self.delivery_mode,
-            total_sessions=self.total_sessions,
-            start_date=self.start_date,
-            timeslot=self.timeslot,
-            address=self.address,
-            place=self.place,
-            zone_id=self.zone_id,
-            prefers_language=self.prefers_language,
-            prefers_gender=self.prefers_gender,
-            prefers_taught_before=self.prefers_taught_before,
-            id=self.id,
-            moves=self.moves,
-        )
+        wanted: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(CourseWanted)}
+        return BookingCommand(id=self.id, household_id=household_id, student_ids=student_ids, **wanted)
 
 
 @dataclass(frozen=True, slots=True)
