@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, pool, text
+from sqlalchemy.orm import Session
 
 from tests.jobs.conftest import OwnDesk
 from tests.services import Servers
@@ -20,7 +21,7 @@ from webapp.config import Environment
 from webapp.core import clock
 from webapp.db import work
 from webapp.db.work import Database, connect
-from webapp.ops import service
+from webapp.ops import queries, service
 from webapp.queue.worker import make_worker
 
 Doctor = Callable[..., tuple[int, dict[str, str]]]
@@ -171,3 +172,13 @@ def test_production_is_told_of_a_key_that_still_counts_and_of_ways_nobody_checke
     told = doctor(environment=Environment.PRODUCTION, secret_key_previous="x" * 40, allow_plaintext_servers=True)[1]
     assert told["keys"].startswith("note")
     assert told["ways to the servers"].startswith("note")
+
+
+def test_a_role_whom_policies_do_not_bind_is_told_from_one_they_do(desk: OwnDesk, servers: Servers) -> None:
+    """The doctor fails such a role. Making one here would take the policies from every test beside this one."""
+    name = make_url(desk.settings.database_url).database or ""
+    engine = create_engine(servers.on_database(name).admin_url, poolclass=pool.NullPool)
+    with Session(engine) as db:
+        assert queries.database_facts(db).unbound
+    with desk.database.read_only() as db:
+        assert not queries.database_facts(db).unbound

@@ -170,6 +170,28 @@ def test_an_enquiry_that_was_booked_names_its_booking(desk: Desk) -> None:
     assert tuple(stored) == ("booked", booked.booking_id)
 
 
+def test_an_enquiry_an_admin_took_down_goes_with_the_franchise_s_booking_it_became(desk: Desk) -> None:
+    """Else it would stay with the company when the family is given what is held of it, or erased."""
+    admin = desk.make.admin().actor
+    with unit_of_work() as work:
+        kept = EnquiryCommand(EnquiryStatus.DRAFT, "Sita Rao", GUARDIAN.phone, note="Arun")
+        enquiry_id = enquiries.record_enquiry(work, kept, by=admin, now=NOW)
+    booked = desk.book(desk.command(enquiry_id=enquiry_id), by=admin)
+    with read_only() as db:
+        asked = text("SELECT operator_id, status, booking_id FROM enquiries WHERE id = :id")
+        stored = db.execute(asked, {"id": enquiry_id}).one()
+    assert tuple(stored) == (desk.operator_id, "booked", booked.booking_id)
+
+
+def test_what_a_family_wishes_for_stands_in_no_entry_of_the_audit(desk: Desk) -> None:
+    booked = desk.book(desk.command(prefers_language="te", prefers_gender="female", prefers_taught_before=True))
+    with read_only() as db:
+        asked = text("SELECT string_agg(coalesce(after::text, ''), ' ') FROM audit_entries WHERE subject_id = :id")
+        told = str(db.scalar(asked, {"id": booked.booking_id}))
+    assert "class_type" in told
+    assert "prefers" not in told
+
+
 def test_an_enquiry_closed_meanwhile_does_not_stop_the_booking(desk: Desk) -> None:
     with unit_of_work() as work:
         kept = EnquiryCommand(status=EnquiryStatus.DRAFT, guardian_name="Sita Rao")

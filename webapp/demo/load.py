@@ -44,10 +44,10 @@ def load(
 
     ``share`` below 1 loads that part of the bookings, at least one in each state: everything else stays whole.
     """
-    with read_only() as db:
-        if not is_empty(db):
-            raise Conflict("desk-in-use", "This desk has accounts already; the demo needs an empty one.")
     with acting_as(SYSTEM):
+        with read_only() as db:
+            if not is_empty(db):
+                raise Conflict("desk-in-use", "This desk has accounts already; the demo needs an empty one.")
         people, random = People(seed), Random(seed)
         cast = assemble(random, people, secrets, now - timedelta(days=400))
         Teller(cast, people, random, now, promise, limits, share).tell()
