@@ -190,7 +190,7 @@ class EngineBench:
         self._rows += [
             at_most("SQL statements of a won attempt", max(statements), "", 6),
             at_most("SQL statements more per lost race", max(races.more, default=0), "", 3),
-            Row("  races lost", len(races.more), f"of {races.run}, two before each statement"),
+            at_least("  races lost, two before each statement", len(races.more), f"of {races.run}", 1),
             at_least(f"B against A, {trainers} trainers × 30 sessions", speedup, "times faster", 50),
             Row(f"  A median, {asked:,} statements", reference, "ms"),
             Row(f"  B median, {trainers} trainers", middle(took), "ms"),

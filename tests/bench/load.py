@@ -114,19 +114,20 @@ class Engine:
         """Record time off for the next two months, unless somebody is locking the trainer; whether that was done."""
         if self._locked(trainer_id):
             return False
-        with self.sql.begin() as db:
+        with acting_as(self._actor), self._database.unit_of_work() as work:
             off = (
                 "INSERT INTO time_off (id, operator_id, trainer_id, period, reason)"
                 " VALUES (:id, :operator, :trainer, tstzrange(:since, :until), 'ill')"
             )
             times = {"since": NOW, "until": NOW + timedelta(days=60)}
-            db.execute(text(off), {"id": new_id(), "operator": self._actor.operator_id, "trainer": trainer_id, **times})
+            ids = {"id": new_id(), "operator": self._actor.operator_id, "trainer": trainer_id}
+            work.db.execute(text(off), ids | times)
         return True
 
     def _locked(self, trainer_id: UUID) -> bool:
         free = "SELECT 1 FROM trainers WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED"
-        with self.sql.connect() as db:
-            return db.execute(text(free), {"id": trainer_id}).scalar() is None
+        with acting_as(self._actor), self._database.unit_of_work() as work:
+            return work.db.execute(text(free), {"id": trainer_id}).scalar() is None
 
 
 def throughput(
