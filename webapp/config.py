@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,6 +29,8 @@ _FROM_FILES = (
     "sentry_dsn",
     "totp_key",
     "totp_key_previous",
+    "trainer_service_token",
+    "trainer_service_hook_secrets",
 )
 ALL_ROLES = "all"
 _LETTERS: Final = 10
@@ -80,6 +83,22 @@ class Settings(BaseSettings):
     """``smtp://user:password@host:587`` or ``smtps://…``; when not set, letters are files under ``<data_dir>/mail``."""
     mail_from: str = "Zonedesk <zonedesk@localhost>"
     """The sender of letters: an address, with or without a name."""
+    trainer_service_url: str | None = None
+    """The system that owns the roster, as in https://trainers.example.org; when not set, the desk edits the roster
+    itself. Its host may be private: whoever sets this knows it."""
+    trainer_service_token: str | None = Field(None, repr=False)
+    """Sent as ``Authorization: Bearer …``."""
+    trainer_service_hook_secrets: str = Field("", repr=False)
+    """What the service signs its messages with (``whsec_…``), two with a comma while it is changed; when not set, no
+    message is taken and the schedule alone keeps the roster fresh."""
+    trainer_sync_seconds: int = Field(30, ge=1, le=3600)
+    """How often the service is asked what changed."""
+    trainer_full_sync_hours: float = Field(6.0, gt=0, le=24 * 7)
+    """How often it is asked for everybody: who is not there twice has left."""
+    trainer_fresh_seconds: int = Field(60, ge=1, le=24 * 3600)
+    """A roster older than this wears a badge."""
+    trainer_recheck_minutes: float = Field(15.0, gt=0, le=24 * 60)
+    """Approvals on a roster older than this are looked at again when the service is back."""
     sentry_dsn: str | None = Field(None, repr=False)
     zonedesk_now: datetime | None = None
     """Sets the clock for demo and tests (ISO 8601 with offset); refused in production."""
@@ -156,6 +175,10 @@ class Settings(BaseSettings):
             raise ValueError("PUBLIC_URL has to be a whole address, as in https://desk.example.org.")
         if ":" in address.hostname:
             raise ValueError("PUBLIC_URL needs a name or an IPv4 address as its host.")
+        if self.trainer_service_url is not None and not _is_service_address(self.trainer_service_url):
+            raise ValueError("TRAINER_SERVICE_URL is written https://trainers.example.org, without query or user name.")
+        if not all(is_hook_secret(secret) for secret in self.trainer_hook_secret_list):
+            raise ValueError("TRAINER_SERVICE_HOOK_SECRETS are written whsec_… and hold 24 bytes or more in base64.")
         if self.environment is Environment.PRODUCTION and (faults := [*self._production_faults()]):
             raise ValueError(" ".join(faults))
         return self
@@ -176,8 +199,12 @@ class Settings(BaseSettings):
             yield "Production needs MAIL_URL and MAIL_FROM: invitations and forgotten passwords go by letter."
         if self.zonedesk_now is not None:
             yield "Production runs on the real clock: unset ZONEDESK_NOW."
+        if self.trainer_service_url is not None and not self.trainer_service_token:
+            yield "Production needs TRAINER_SERVICE_TOKEN where TRAINER_SERVICE_URL is set."
         if self.allow_plaintext_servers:
             return
+        if self.trainer_service_url is not None and urlsplit(self.trainer_service_url).scheme != "https":
+            yield "TRAINER_SERVICE_URL would send names and a token in clear text: use https://."
         for name in ("database_url", "database_owner_url"):
             url = getattr(self, name)
             if name in self.model_fields_set and url and not postgres_is_private(url):
@@ -216,6 +243,11 @@ class Settings(BaseSettings):
         return (self.secret_key_previous,) if self.secret_key_previous else ()
 
     @property
+    def trainer_hook_secret_list(self) -> tuple[str, ...]:
+        """``trainer_service_hook_secrets``, one by one."""
+        return tuple(word.strip() for word in self.trainer_service_hook_secrets.split(",") if word.strip())
+
+    @property
     def allowed_host_list(self) -> tuple[str, ...]:
         """``allowed_hosts``, one by one, in small letters."""
         return _listed(self.allowed_hosts)
@@ -248,6 +280,20 @@ class Settings(BaseSettings):
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip().lower() for word in text.split(",") if word.strip())
+
+
+def is_hook_secret(text: str) -> bool:
+    """Whether a text is a secret of the Standard Webhooks: ``whsec_`` and 24 to 64 bytes in base64."""
+    try:
+        return text.startswith("whsec_") and 24 <= len(b64decode(text.removeprefix("whsec_"), validate=True)) <= 64
+    except ValueError:
+        return False
+
+
+def _is_service_address(text: str) -> bool:
+    address = urlsplit(text)
+    plain = address.username is None and not address.query and not address.fragment
+    return address.scheme in ("http", "https") and bool(address.hostname) and plain
 
 
 def is_weak(key: str) -> bool:

@@ -27,8 +27,20 @@ from webapp.tables import metadata
 
 ischema_names.update(box=Box, polygon=Ring)
 
-NOT_OF_AN_OPERATOR = {"operators", "courses", "leases", "passkey_challenges"}
-"""Tables without an owner: the operators themselves, the one catalogue, and the desk's own processes."""
+NOT_OF_AN_OPERATOR = {
+    "operators",
+    "courses",
+    "leases",
+    "passkey_challenges",
+    "trainer_service_state",
+    "trainer_service_records",
+    "trainer_service_links",
+    "trainer_service_hooks",
+    "trainer_sync_runs",
+    "trainer_sync_changes",
+}
+"""Tables without an owner: the operators themselves, the one catalogue, the desk's own processes, and what the trainer
+service says before it is anybody's."""
 OUTLIVES_ITS_OWNER = {"audit_entries", "audit_seals"}
 """Has an owner but no foreign key: an entry stays when all else is gone."""
 

@@ -42,7 +42,9 @@ ACROSS = {
 }
 """What may be asked across operators. A new one is added here on purpose."""
 
-OPEN = {("courses", "SELECT")} | {(table, "ANY") for table in ("leases", "passkey_challenges")}
+OPEN = {("courses", "SELECT"), ("trainer_service_state", "SELECT")} | {
+    (table, "ANY") for table in ("leases", "passkey_challenges")
+}
 """Rows that belong to no operator: the one catalogue to read, and the desk's own housekeeping."""
 
 UNBOUND = """

@@ -22,7 +22,12 @@ from webapp.core.job_names import JobName
 from webapp.core.names import MAX_NAME, clean_name, name_key, search_words
 from webapp.core.words import msgid
 
-OF_THE_HOUSE = {Permission.AUDIT_READ, Permission.USER_READ, Permission.POLICY_READ}
+OF_THE_HOUSE = {
+    Permission.AUDIT_READ,
+    Permission.USER_READ,
+    Permission.POLICY_READ,
+    Permission.TRAINER_SYNC_READ,
+}
 """Readings that are not part of desk work."""
 READS = {permission for permission in Permission if permission.endswith(".read")} - OF_THE_HOUSE
 DESK_WORK = {
@@ -81,6 +86,7 @@ def test_the_company_is_older_than_every_id() -> None:
             DESK_WORK
             | {
                 Permission.ASSIGNMENT_APPROVE,
+                Permission.TRAINER_WRITE,
                 Permission.HOUSEHOLD_EXPORT,
                 Permission.USER_READ,
                 Permission.USER_WRITE,
@@ -90,7 +96,13 @@ def test_the_company_is_older_than_every_id() -> None:
         (Role.ADMIN, set(Permission)),
         (
             Role.AUDITOR,
-            {Permission.AUDIT_READ, Permission.AUDIT_VERIFY, Permission.AUDIT_EXPORT, Permission.USER_READ},
+            {
+                Permission.AUDIT_READ,
+                Permission.AUDIT_VERIFY,
+                Permission.AUDIT_EXPORT,
+                Permission.USER_READ,
+                Permission.TRAINER_SYNC_READ,
+            },
         ),
     ],
 )

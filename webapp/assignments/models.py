@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, Index, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckOutcome
 from webapp.db.base import Base, owned_key, owned_table, word
 
 
@@ -43,6 +43,13 @@ class Assignment(Base):
             "expires_at",
             postgresql_where=text("status = 'proposed'"),
         ),
+        CheckConstraint("recheck_outcome IS NULL OR recheck_since IS NOT NULL", name="recheck"),
+        CheckConstraint("(recheck_outcome IS NULL) = (rechecked_at IS NULL)", name="rechecked"),
+        Index(
+            "ix_assignments_recheck_since",
+            "recheck_since",
+            postgresql_where=text("recheck_since IS NOT NULL AND rechecked_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -66,4 +73,8 @@ class Assignment(Base):
     """Why a trainer is to be changed (rule A7); a first proposal needs no reason."""
     explanation: Mapped[list[Any]] = mapped_column(JSONB)
     """The verdict on every trainer looked at, as it was when this proposal was made (rule T11)."""
+    recheck_since: Mapped[datetime | None]
+    """As of when the roster was that it was approved on, where that was too long ago: it is looked at again."""
+    rechecked_at: Mapped[datetime | None]
+    recheck_outcome: Mapped[RecheckOutcome | None] = mapped_column(word(RecheckOutcome, "recheck_outcome"))
     version: Mapped[int] = mapped_column(default=1)

@@ -70,6 +70,16 @@ class AssignmentKind(StrEnum):
     """Single sessions; the booking's own trainer stays."""
 
 
+class RecheckOutcome(StrEnum):
+    """What came of looking again at an approval that was made on an old roster."""
+
+    CONFIRMED = "confirmed"
+    LEFT = "left"
+    """The trainer has left: what remains needs cover."""
+    NOT_CERTIFIED = "not_certified"
+    NOT_IN_ZONE = "not_in_zone"
+
+
 _A = AssignmentStatus
 
 MOVES: dict[AssignmentStatus, frozenset[AssignmentStatus]] = {

@@ -35,6 +35,9 @@ class Permission(StrEnum):
     COURSE_READ = "course.read"
     ZONE_READ = "zone.read"
     TRAINER_READ = "trainer.read"
+    TRAINER_WRITE = "trainer.write"
+    TRAINER_SYNC_READ = "trainer_sync.read"
+    TRAINER_SYNC_RUN = "trainer_sync.run"
     OPERATOR_READ = "operator.read"
     CERTIFICATE_READ = "certificate.read"
     CERTIFICATE_RETRY = "certificate.retry"
@@ -77,6 +80,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.FRANCHISE_MANAGER: _DESK
     | {
         Permission.ASSIGNMENT_APPROVE,
+        Permission.TRAINER_WRITE,
         Permission.HOUSEHOLD_EXPORT,
         Permission.USER_READ,
         Permission.USER_WRITE,
@@ -84,7 +88,13 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.COMPANY_STAFF: _DESK,
     Role.ADMIN: frozenset(Permission),
     Role.AUDITOR: _READ
-    | {Permission.AUDIT_READ, Permission.AUDIT_VERIFY, Permission.AUDIT_EXPORT, Permission.USER_READ},
+    | {
+        Permission.AUDIT_READ,
+        Permission.AUDIT_VERIFY,
+        Permission.AUDIT_EXPORT,
+        Permission.USER_READ,
+        Permission.TRAINER_SYNC_READ,
+    },
 }
 """The role table of the domain: which permissions each role has, before ownership is asked."""
 

@@ -115,7 +115,7 @@ LEDGER: Final[Mapping[str, Held]] = {
         key="assignments",
         withheld={
             STAFF: ("proposed_by", "decided_by"),
-            CHAIN: ("version",),
+            CHAIN: ("version", "recheck_since", "rechecked_at", "recheck_outcome"),
             "compares trainers with each other: how far each lives and when each is busy is theirs, not the family's": (
                 "explanation",
             ),
@@ -124,7 +124,7 @@ LEDGER: Final[Mapping[str, Held]] = {
         kept={
             KEYS: ("id", "operator_id", "booking_id", "trainer_id"),
             STAFF: ("proposed_by", "proposed_by_name", "decided_by", "decided_by_name"),
-            CHAIN: ("version",),
+            CHAIN: ("version", "recheck_since", "rechecked_at", "recheck_outcome"),
             COUNTED: ("status", "kind", "automatic", "proposed_at", "expires_at", "decided_at"),
         },
     ),
@@ -221,6 +221,13 @@ OF_NO_FAMILY: Final[Mapping[str, str]] = {
     "trainer_zones": "trainers",
     "working_hours": "trainers",
     "time_off": "trainers",
+    "roster_versions": "counters",
+    "trainer_service_state": "the desk's own processes",
+    "trainer_service_records": "trainers",
+    "trainer_service_links": "names of the trainer service",
+    "trainer_service_hooks": "messages of the trainer service",
+    "trainer_sync_runs": "the desk's own processes",
+    "trainer_sync_changes": "trainers",
     "audit_seals": "hashes of entries",
     "leases": "the desk's own processes",
 }

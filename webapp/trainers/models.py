@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime, time
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,7 +32,11 @@ class Trainer(Base):
             CheckConstraint("(base_lat IS NULL) = (base_lng IS NULL)", name="base"),
             CheckConstraint("base_lat BETWEEN -90 AND 90 AND base_lng BETWEEN -180 AND 180", name="base_range"),
             CheckConstraint("name <> ''", name="name"),
+            CheckConstraint("left_at IS NULL OR NOT active", name="left"),
+            CheckConstraint("service_id IS NOT NULL OR service_fields = '{}'", name="service_fields"),
+            CheckConstraint("(held_back_code IS NULL) = (held_back_at IS NULL)", name="held_back"),
             Index("ix_trainers_operator_id_name", "operator_id", "name"),
+            Index("uq_trainers_service_id", "service_id", unique=True, postgresql_where=text("service_id IS NOT NULL")),
         ),
         {"postgresql_with": {"fillfactor": 70}},  # a renewed stamp finds room on its page
     )
@@ -36,6 +50,17 @@ class Trainer(Base):
     base_lng: Mapped[float | None]
     gender: Mapped[str | None] = mapped_column(String(16))
     languages: Mapped[list[str]] = mapped_column(ARRAY(String(12)), default=list)
+    notes: Mapped[str] = mapped_column(String(2000), server_default="")
+    """The desk's own, whatever the service says."""
+    service_id: Mapped[str | None] = mapped_column(String(64))
+    """Who this is to the trainer service; nothing for a trainer the desk looks after by itself."""
+    service_fields: Mapped[list[str]] = mapped_column(ARRAY(String(20)), server_default="{}")
+    """Which fields the service owns (``sync_rules.Owned``): they are read-only here."""
+    held_back_at: Mapped[datetime | None]
+    """Since when what the service says of the trainer cannot be used: what is here is as of then."""
+    held_back_code: Mapped[str | None] = mapped_column(String(64))
+    left_at: Mapped[datetime | None]
+    """When the trainer was taken to have left: two full runs did not see them."""
     created_at: Mapped[datetime]
     stamp: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
     """Renewed by triggers whenever the trainer, their slots, hours, time off, courses or zones change: who remembers a
@@ -111,6 +136,17 @@ class TimeOff(Base):
     trainer_id: Mapped[UUID]
     period: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
     reason: Mapped[str] = mapped_column(String(200), default="")
+    from_service: Mapped[bool] = mapped_column(server_default="false")
+    """Whether the trainer service says so; what people record here stays when it does not."""
+
+
+class RosterVersion(Base):
+    """Which state an operator's roster is in: triggers count it up with every change of what its pages show."""
+
+    __tablename__ = "roster_versions"
+
+    operator_id: Mapped[UUID] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
 
 class TrainerBlock(Base):

@@ -1,0 +1,1 @@
+"""The trainer service: what it says (``said``) and how it is asked."""

@@ -1,0 +1,67 @@
+"""The synchronisation of the roster: its words. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Contract(StrEnum):
+    """How the service speaks: in bulk with changes since an instant, or as deployed today, one by one."""
+
+    BULK = "bulk"
+    LEGACY = "legacy"
+
+
+class RunKind(StrEnum):
+    """Everything, or what changed since the last time."""
+
+    FULL = "full"
+    DELTA = "delta"
+
+
+class RunCause(StrEnum):
+    """Why a run was asked for."""
+
+    SCHEDULE = "schedule"
+    PERSON = "person"
+    WEBHOOK = "webhook"
+
+
+class RunState(StrEnum):
+    """The life of a run: waiting → running → done or failed; running → waiting, to go on in another process."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ChangeKind(StrEnum):
+    """What a run did with one trainer."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    REFUSED = "refused"
+    GONE = "gone"
+    RETURNED = "returned"
+
+
+class LinkKind(StrEnum):
+    """What of the service an admin says the meaning of."""
+
+    FRANCHISE = "franchise"
+    ZONE = "zone"
+    COURSE = "course"
+    TRAINER = "trainer"
+
+
+class Owned(StrEnum):
+    """The fields of a trainer that the service may own. What it does not send stays the desk's own."""
+
+    NAME = "name"
+    ACTIVE = "active"
+    BASE = "base"
+    COURSES = "courses"
+    ZONES = "zones"
+    HOURS = "hours"
+    TIME_OFF = "time_off"
