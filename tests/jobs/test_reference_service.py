@@ -13,21 +13,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.reference_service.running import Service, running, signed_hook
+from tests.reference_service.contracts import LIST
+from tests.reference_service.running import Service, ids_of, pages_of, running, signed_hook
 from tests.services import ROOT
-
-LIST = "/api/v1/trainers"
 
 
 @pytest.fixture(scope="module")
 def one_service() -> Iterator[Service]:
-    """Twelve hundred trainers, for all tests here that change none."""
+    """Twelve hundred trainers, for all tests here."""
     with running(1200, seed=7) as service:
         yield service
 
@@ -43,33 +41,14 @@ def service(one_service: Service) -> Service:
 @pytest.fixture
 def client(service: Service) -> Iterator[httpx.Client]:
     """Somebody who asks it, and follows no redirects."""
-    with asking(service) as line:
+    with service.client() as line:
         yield line
 
 
-def asking(service: Service, timeout: float = 10) -> httpx.Client:
-    return httpx.Client(
-        base_url=service.url, headers={"Authorization": f"Bearer {service.token}"}, timeout=timeout, trust_env=False
-    )
-
-
-def pages(client: httpx.Client, **query: str) -> Iterator[dict[str, Any]]:
-    """The pages of the bulk contract."""
-    cursor: str | None = ""
-    while cursor is not None:
-        page = client.get(LIST, params={**query, **({"cursor": cursor} if cursor else {})}).raise_for_status().json()
-        yield page
-        cursor = page["nextCursor"]
-
-
-def ids(client: httpx.Client, **query: str) -> list[str]:
-    return [item["trainerId"] for page in pages(client, **query) for item in page["items"]]
-
-
 def test_bulk_pages_hold_everybody_once_and_500_at_most(service: Service, client: httpx.Client) -> None:
-    found = [len(page["items"]) for page in pages(client, limit="9999")]
+    found = [len(page["items"]) for page in pages_of(client, limit="9999")]
     assert found == [500, 500, 200]
-    assert ids(client, limit="500") == [f"T{number:06d}" for number in range(1, 1201)]
+    assert ids_of(client, limit="500") == [f"T{number:06d}" for number in range(1, 1201)]
     answer = client.get(LIST, params={"limit": "1"})
     assert answer.headers["X-Total-Count"] == "1200"
     assert abs(parsedate_to_datetime(answer.headers["Date"]) - datetime.now(UTC)) < timedelta(seconds=5)
@@ -86,17 +65,17 @@ def test_the_same_seed_makes_the_same_trainers(service: Service) -> None:
 
 
 def test_what_changed_since_an_instant_includes_the_instant() -> None:
-    with running(20) as service, asking(service) as client:
+    with running(20) as service, service.client() as client:
         service.edit("T000003", name="Somebody Else", updatedAt="2026-05-01T10:00:00Z")
-        assert ids(client, updated_since="2026-05-01T10:00:00+00:00") == ["T000003"]
-        assert ids(client, updated_since="2026-05-01T10:00:00.000001Z") == []
+        assert ids_of(client, updated_since="2026-05-01T10:00:00+00:00") == ["T000003"]
+        assert ids_of(client, updated_since="2026-05-01T10:00:00.000001Z") == []
         before = datetime.now(UTC)
         service.edit("T000005", name="Somebody New")
-        assert ids(client, updated_since=before.isoformat()) == ["T000005"]
+        assert ids_of(client, updated_since=before.isoformat()) == ["T000005"]
 
 
 def test_an_etag_answers_304_until_something_changes() -> None:
-    with running(20) as service, asking(service) as client:
+    with running(20) as service, service.client() as client:
         etag = client.get(LIST).headers["ETag"]
         assert client.get(LIST, headers={"If-None-Match": etag}).status_code == 304
         assert client.get(LIST, params={"limit": "5"}, headers={"If-None-Match": etag}).status_code == 200
@@ -105,8 +84,8 @@ def test_an_etag_answers_304_until_something_changes() -> None:
 
 
 def test_a_cursor_stays_where_it_is_while_others_are_edited_added_and_removed() -> None:
-    with running(30) as service, asking(service) as client:
-        listing = pages(client, limit="10")
+    with running(30) as service, service.client() as client:
+        listing = pages_of(client, limit="10")
         seen = [item["trainerId"] for item in next(listing)["items"]]
         service.edit("T000002", name="Edited")
         service.remove("T000001")
@@ -114,15 +93,6 @@ def test_a_cursor_stays_where_it_is_while_others_are_edited_added_and_removed() 
         for page in listing:
             seen += [item["trainerId"] for item in page["items"]]
         assert seen == [f"T{number:06d}" for number in range(1, 31)]
-
-
-@pytest.mark.parametrize(("how", "twice", "never"), [("insert", 3, 0), ("remove", 0, 2), ("both", 1, 1)])
-def test_a_list_that_shifts_shows_some_twice_or_never(how: str, twice: int, never: int) -> None:
-    with running(30, shifting=how) as service, asking(service) as client:
-        there = {item["trainerId"] for item in service.trainers()}
-        seen = ids(client, limit="10")
-        assert len(seen) - len(set(seen)) == twice
-        assert len(there - set(seen)) == never
 
 
 @pytest.mark.parametrize(
@@ -191,109 +161,6 @@ def test_any_field_of_one_trainer_can_be_anything_and_updates_its_stamp() -> Non
             service.remove("T999999")
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_statuses_come_with_their_headers(service: Service, client: httpx.Client, status: int) -> None:
-    service.set(fault=str(status), retry_after="7")
-    answer = client.get(LIST)
-    assert answer.status_code == status
-    assert answer.headers.get("Retry-After") == (None if status == 500 else "7")
-
-
-def test_rates_are_drawn_from_the_seed_and_close_to_what_was_asked(service: Service, client: httpx.Client) -> None:
-    service.set(rates={"500": 0.2, "503": 0.1})
-    statuses = [client.get(LIST, params={"limit": "1"}).status_code for _ in range(400)]
-    assert 50 <= statuses.count(500) <= 110
-    assert 20 <= statuses.count(503) <= 65
-    assert service.counts()["fault 500"] == statuses.count(500)
-
-
-def test_faults_can_be_told_one_by_one_and_for_some_paths_only(service: Service, client: httpx.Client) -> None:
-    service.set(coming=["503", "ok", "500"])
-    assert [client.get(LIST).status_code for _ in range(4)] == [503, 200, 500, 200]
-    service.set(contract="both", fault="500", only=f"{LIST}/")
-    assert client.get(LIST).status_code == 200
-    assert client.get(f"{LIST}/T000001").status_code == 500
-
-
-def test_latency_keeps_everybody_waiting(service: Service, client: httpx.Client) -> None:
-    service.set(latency_ms=150, jitter_ms=50)
-    began = time.monotonic()
-    assert client.get(LIST).status_code == 200
-    assert time.monotonic() - began >= 0.15
-
-
-def test_a_drip_takes_its_time(service: Service, client: httpx.Client) -> None:
-    service.set(fault="drip", drip_bytes_per_second=200)
-    began = time.monotonic()
-    with client.stream("GET", LIST) as answer:
-        assert len(next(answer.iter_raw(10))) == 10
-    assert time.monotonic() - began >= 0.04
-
-
-def test_hanging_says_nothing(service: Service) -> None:
-    service.set(fault="hang")
-    with asking(service, timeout=0.2) as client, pytest.raises(httpx.ReadTimeout):
-        client.get(LIST)
-
-
-@pytest.mark.parametrize(("fault", "error"), [("reset", httpx.ReadError), ("truncated", httpx.RemoteProtocolError)])
-def test_a_body_can_end_in_its_middle(
-    service: Service, client: httpx.Client, fault: str, error: type[Exception]
-) -> None:
-    service.set(fault=fault)
-    with pytest.raises(error):
-        client.get(LIST)
-    service.clear()
-    assert client.get(LIST).status_code == 200
-
-
-@pytest.mark.parametrize("fault", ["bad-json", "wrong-length", "html"])
-def test_a_body_can_be_no_json(service: Service, client: httpx.Client, fault: str) -> None:
-    service.set(fault=fault)
-    answer = client.get(LIST)
-    assert answer.status_code == 200
-    with pytest.raises(ValueError, match=r"."):
-        answer.json()
-
-
-def test_a_page_can_have_wrong_types_in_all_or_in_some_of_it(service: Service, client: httpx.Client) -> None:
-    service.set(fault="wrong-types")
-    assert isinstance(client.get(LIST).json()["items"], dict)
-    service.set(fault="wrong-items")
-    wrong = [item for item in client.get(LIST, params={"limit": "100"}).json()["items"] if item["name"] == 7]
-    assert len(wrong) == 10
-
-
-@pytest.mark.parametrize("fault", ["huge", "huge-chunked"])
-def test_a_body_can_be_huge(service: Service, client: httpx.Client, fault: str) -> None:
-    service.set(fault=fault, huge_bytes=3_000_000)
-    answer = client.get(LIST)
-    assert len(answer.content) == 3_000_000
-    assert ("Content-Length" in answer.headers) == (fault == "huge")
-
-
-def test_a_redirect_leads_elsewhere_and_whoever_follows_is_seen(service: Service, client: httpx.Client) -> None:
-    service.set(fault="redirect", only=LIST)
-    assert client.get(LIST).headers["Location"] == "/api/v1/elsewhere"
-    assert service.counts().get("elsewhere", 0) == 0
-    client.get(LIST, follow_redirects=True)
-    assert service.counts()["elsewhere"] == 1
-
-
-def test_its_clock_can_be_wrong() -> None:
-    with running(5, clock_skew_seconds=-7200) as service, asking(service) as client:
-        told = parsedate_to_datetime(client.get(LIST).headers["Date"])
-        service.edit("T000001", available=False)
-        changed = datetime.fromisoformat(service.trainers()[0]["updatedAt"])
-        for at in (told, changed):
-            assert timedelta(minutes=119) < datetime.now(UTC) - at < timedelta(minutes=121)
-
-
-def test_headers_can_be_missing(service: Service, client: httpx.Client) -> None:
-    service.set(without_headers=["Date", "ETag", "X-Total-Count"])
-    assert not {"date", "etag", "x-total-count"} & client.get(LIST).headers.keys()
-
-
 def test_its_log_tells_what_it_was_asked_and_control_is_not_in_it(service: Service, client: httpx.Client) -> None:
     client.get(LIST, params={"limit": "3"}, headers={"If-None-Match": '"x"'})
     service.set(fault="500")
@@ -315,12 +182,6 @@ def test_it_tells_how_many_asked_at_once(service: Service, client: httpx.Client)
     with ThreadPoolExecutor(5) as crowd:
         list(crowd.map(lambda _n: client.get(LIST), range(5)))
     assert service.counts()["most_at_once"] == 5
-
-
-@pytest.mark.parametrize("wrong", [{"fault": "flood"}, {"rates": {"500": 0.7, "503": 0.7}}, {"colour": "red"}])
-def test_what_cannot_be_switched_is_told(service: Service, wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        service.set(**wrong)
 
 
 def test_a_page_of_500_takes_less_than_20_ms(service: Service, client: httpx.Client) -> None:

@@ -14,6 +14,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from tests.child import child
+from tests.reference_service.contracts import LIST
 from tests.reference_service.roster import Item, as_json, stamp
 from tests.reference_service.server import CONTROL
 
@@ -28,6 +29,11 @@ class Service:
         self.url = url
         self.token = token
         self._control = control
+
+    def client(self, timeout: float = 10) -> httpx.Client:
+        """Somebody who may ask it, and follows no redirects."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
 
     def set(self, *, fault: str | None = None, **wishes: Any) -> None:
         """Change settings (``wishes.Wishes``); ``fault`` is short for one that strikes every answer."""
@@ -84,6 +90,20 @@ class Service:
         if answer.status_code != 200:
             raise ValueError(answer.json())
         return answer.json()
+
+
+def pages_of(client: httpx.Client, **query: str) -> Iterator[dict[str, Any]]:
+    """The pages of the bulk contract, one by one."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = client.get(LIST, params={**query, **({"cursor": cursor} if cursor else {})}).raise_for_status().json()
+        yield page
+        cursor = page["nextCursor"]
+
+
+def ids_of(client: httpx.Client, **query: str) -> list[str]:
+    """Everybody of the bulk contract, in the order of the pages."""
+    return [item["trainerId"] for page in pages_of(client, **query) for item in page["items"]]
 
 
 @contextmanager
