@@ -4,137 +4,50 @@ from __future__ import annotations
 
 import ast
 import gzip
-import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.raw_server import (
+    OK,
+    Answer,
+    Server,
+    certificate_in,
+    drips,
+    pours,
+    says,
+    server,
+    tls_of_server,
+    tls_that_trusts,
+)
 from webapp.clients.addresses import AllowList, is_sound_host, may_be_called
-from webapp.clients.outgoing import Outgoing, OutgoingError, Why, outgoing_from
+from webapp.clients.outgoing import Outgoing, OutgoingError, Why, only_host_of, outgoing_from
 from webapp.config import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = "93.184.216.34"
 """A public address. Nothing here reaches it: ``dial`` leads to a server of the test."""
-Answer = Callable[[socket.socket, bytes], None]
-
-
-class Server:
-    """Listens on this machine, answers each connection with ``answer`` and remembers what was asked."""
-
-    def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
-        self.asked: list[bytes] = []
-        self.names: list[str | None] = []
-        self.over = threading.Event()
-        self._answer = answer
-        self._tls = tls
-        if tls is not None:
-            tls.sni_callback = lambda _line, name, _context: self.names.append(name)
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._door.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                line, _ = self._door.accept()
-                threading.Thread(target=self._talk, args=(line,), daemon=True).start()
-
-    def _talk(self, line: socket.socket) -> None:
-        with suppress(OSError), line:
-            if self._tls is not None:
-                line = self._tls.wrap_socket(line, server_side=True)
-            said = b""
-            while b"\r\n\r\n" not in said and (more := line.recv(65536)):
-                said += more
-            head, _, rest = said.partition(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head.lower())
-            while length and len(rest) < int(length[1]) and (more := line.recv(65536)):
-                rest += more
-            self.asked.append(said)
-            self._answer(line, said)
-            line.close()
-
-    def close(self) -> None:
-        self.over.set()
-        with suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
-
-
-def says(*parts: bytes) -> Answer:
-    """Answers the same to everybody."""
-
-    def answer(line: socket.socket, _asked: bytes) -> None:
-        for part in parts:
-            line.sendall(part)
-
-    return answer
-
-
-OK = says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Kind: Test\r\n\r\nhi")
-
-
-@contextmanager
-def server(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server for a while."""
-    running = Server(answer, tls)
-    try:
-        yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of our own for hooks.example, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hooks.example")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("hooks.example")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "hooks.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return path
+    return certificate_in(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def for_server(certificate: Path) -> ssl.SSLContext:
-    """TLS of a server that is hooks.example."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return tls_of_server(certificate)
 
 
 @pytest.fixture
 def for_client(certificate: Path) -> ssl.SSLContext:
-    """TLS of somebody who trusts that certificate and no other."""
-    return ssl.create_default_context(cafile=str(certificate))
+    return tls_that_trusts(certificate)
 
 
 class Network:
@@ -359,6 +272,17 @@ def test_entries_of_the_allow_list() -> None:
         AllowList.of(("geo.test:http",))
 
 
+def test_the_host_an_operator_chose_is_allowed_at_its_port_and_no_other_is() -> None:
+    with server(OK) as there:
+        url = f"http://127.0.0.1:{there.port}/base"
+        assert Outgoing(only_host_of(url)).call("GET", url).status == 200
+        assert why(Outgoing(only_host_of(url)), f"http://127.0.0.1:{there.port + 1}/") is Why.NOT_HTTPS
+    assert only_host_of("https://Trainers.Example").holds("trainers.example", 443)
+    assert only_host_of("http://[::1]:8080/x").holds("::1", 8080)
+    with pytest.raises(OutgoingError):
+        only_host_of("http://127.1/")
+
+
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
@@ -379,19 +303,6 @@ def test_redirects_are_not_followed(status: int) -> None:
         assert inside.asked == []
 
 
-def drips(before: bytes) -> Answer:
-    """One letter at a time, without end, each well inside every time limit of a single step."""
-
-    def answer(line: socket.socket, _asked: bytes) -> None:
-        line.sendall(before)
-        waiting = threading.Event()
-        for _ in range(400):
-            line.sendall(b"x")
-            waiting.wait(0.05)
-
-    return answer
-
-
 @pytest.mark.parametrize(
     "before", [b"", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"]
 )
@@ -410,6 +321,60 @@ def test_a_server_that_says_nothing_ends_with_the_call() -> None:
     assert (reason, took < 4) == (Why.TOO_SLOW, True)
 
 
+def test_nothing_new_for_a_step_is_too_slow_although_the_call_could_go_on() -> None:
+    def halting(line: socket.socket, _asked: bytes) -> None:
+        line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        threading.Event().wait(8)
+
+    reason, took, _ = local(halting, step_seconds=0.3)
+    assert (reason, took < 4) == (Why.TOO_SLOW, True)
+    # The control: steps that are short enough add up to more than one of them.
+    reason, took, _ = local(drips(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"), step_seconds=0.3, seconds=1.0)
+    assert (reason, took > 0.9) == (Why.TOO_SLOW, True)
+
+
+def test_a_call_may_be_shorter_than_its_client() -> None:
+    with server(drips(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")) as there:
+        began = time.monotonic()
+        client = Outgoing(AllowList.of(("127.0.0.1",)))
+        assert why(client, f"http://127.0.0.1:{there.port}/", seconds=0.3) is Why.TOO_SLOW
+        assert time.monotonic() - began < 4
+
+
+def test_a_door_that_lets_nobody_in_is_no_answer() -> None:
+    """Its queue is full, so that nothing comes back to whoever knocks; the call itself could go on."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        client = Outgoing(AllowList.of(("127.0.0.1",)), connect_seconds=0.3)
+        began = time.monotonic()
+        assert why(client, f"http://127.0.0.1:{port}/") is Why.NO_ANSWER
+        assert 0.2 < time.monotonic() - began < 4
+        for one in waiting:
+            one.close()
+
+
+def test_a_resolver_or_a_handshake_that_takes_longer_than_connecting_may_is_no_answer() -> None:
+    never = threading.Event()
+
+    def silent(_host: str, _port: int) -> Sequence[str]:
+        never.wait(20)
+        return (PUBLIC,)
+
+    client = Outgoing(AllowList.of(()), resolve=silent, connect_seconds=0.2)
+    assert why(client, "https://hooks.example/") is Why.NO_ANSWER
+    never.set()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        network = Network(to=mute.getsockname()[1])
+        began = time.monotonic()
+        assert why(network.client(connect_seconds=0.2), "https://hooks.example/") is Why.NO_ANSWER
+        assert why(network.client(seconds=0.2), "https://hooks.example/") is Why.TOO_SLOW
+        assert time.monotonic() - began < 5
+
+
 def test_a_server_that_does_not_read_ends_with_the_call() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         client = Outgoing(AllowList.of(("127.0.0.1",)), seconds=0.5)
@@ -419,17 +384,6 @@ def test_a_server_that_does_not_read_ends_with_the_call() -> None:
             client.call("POST", url, content=b"x" * 50_000_000)
         assert refused.value.why is Why.TOO_SLOW
         assert time.monotonic() - began < 5
-
-
-def pours(head: bytes) -> Answer:
-    """Sends without end."""
-
-    def answer(line: socket.socket, _asked: bytes) -> None:
-        line.sendall(head)
-        for _ in range(2000):
-            line.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
-
-    return answer
 
 
 def test_a_huge_body_is_cut_off() -> None:
@@ -461,6 +415,22 @@ def test_nobody_listening_is_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
     assert why(Outgoing(AllowList.of(("127.0.0.1",))), f"http://127.0.0.1:{port}/") is Why.NO_ANSWER
+
+
+def test_not_modified_is_an_answer() -> None:
+    with server(says(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n')) as there:
+        client = Outgoing(AllowList.of(("127.0.0.1",)))
+        reply = client.call("GET", f"http://127.0.0.1:{there.port}/", headers={"If-None-Match": '"a"'})
+        assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", '"a"')
+
+
+def test_one_call_may_be_answered_at_greater_length() -> None:
+    body = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3000
+    with server(says(body)) as there:
+        client = Outgoing(AllowList.of(("127.0.0.1",)), most_bytes=2000)
+        url = f"http://127.0.0.1:{there.port}/"
+        assert why(client, url) is Why.TOO_LARGE
+        assert len(client.call("GET", url, most_bytes=3000).body) == 3000
 
 
 def test_errors_of_the_other_side_are_answers() -> None:

@@ -8,7 +8,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any, Final
 
 import httpcore
@@ -46,12 +48,36 @@ class OutgoingError(Exception):
         self.host = host
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a call may take: until ``ends`` (of the monotonic clock), whatever happens.
+
+    ``connect``: seconds to be connected, and again to agree on TLS; ``step``: seconds without anything new.
+    """
+
+    ends: float
+    connect: float = inf
+    step: float = inf
+
+    def connected_by(self) -> float:
+        """The end of what begins now and is part of connecting."""
+        return min(self.ends, time.monotonic() + self.connect)
+
+    def step_left(self) -> float:
+        """Seconds that the next step may take."""
+        return min(_left(self.ends), self.step)
+
+    def not_connected(self, by: float) -> httpcore.TimeoutException | httpcore.NetworkError:
+        """What it is not to be connected by then: no answer, or, when the whole call is over, too slow."""
+        return httpcore.ConnectError("not connected in time") if by < self.ends else httpcore.ConnectTimeout()
+
+
 class PinnedLine(httpcore.NetworkBackend):
     """Resolves, looks and connects in one step, so that what is connected to is what was looked at."""
 
-    def __init__(self, allowed: bool, ends: float, resolve: Resolver, dial: Dialer) -> None:
+    def __init__(self, allowed: bool, limits: Limits, resolve: Resolver, dial: Dialer) -> None:
         self._allowed = allowed
-        self._ends = ends
+        self._limits = limits
         self._resolve = resolve
         self._dial = dial
 
@@ -63,8 +89,15 @@ class PinnedLine(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first address that answers. The library's own time limits are replaced by the call's end."""
-        found = _within(_left(self._ends), lambda: self._resolve(host, port))
+        """Connect to the first address that answers. The library's own time limits are replaced by the call's."""
+        by = self._limits.connected_by()
+        try:
+            return self._connected(host, port, by)
+        except httpcore.TimeoutException as error:
+            raise self._limits.not_connected(by) from error
+
+    def _connected(self, host: str, port: int, by: float) -> httpcore.NetworkStream:
+        found = _within(_left(by), lambda: self._resolve(host, port))
         if not found:
             raise OutgoingError(Why.UNKNOWN_HOST, host)
         if not all(may_be_called(address, allowed=self._allowed) for address in found):
@@ -72,7 +105,7 @@ class PinnedLine(httpcore.NetworkBackend):
         failed: OSError | None = None
         for address in found[:_ADDRESSES]:
             try:
-                return _Stream(self._dial(address, port, _left(self._ends)), self._ends)
+                return _Stream(self._dial(address, port, _left(by)), self._limits)
             except OSError as error:
                 failed = error
         raise httpcore.ConnectError(str(failed)) from failed
@@ -81,13 +114,13 @@ class PinnedLine(httpcore.NetworkBackend):
 class _Stream(httpcore.NetworkStream):
     """A connection on which every step ends when the call does: a server that drips cannot prolong it."""
 
-    def __init__(self, line: socket.socket, ends: float) -> None:
+    def __init__(self, line: socket.socket, limits: Limits) -> None:
         self._line = line
-        self._ends = ends
+        self._limits = limits
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
-            self._line.settimeout(_left(self._ends))
+            self._line.settimeout(self._limits.step_left())
             return self._line.recv(max_bytes)
         except TimeoutError as error:
             raise httpcore.ReadTimeout from error
@@ -97,7 +130,7 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
             while buffer:
-                self._line.settimeout(_left(self._ends))
+                self._line.settimeout(self._limits.step_left())
                 buffer = buffer[self._line.send(buffer) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout from error
@@ -110,12 +143,13 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        by = self._limits.connected_by()
         try:
-            self._line.settimeout(_left(self._ends))
-            return _Stream(ssl_context.wrap_socket(self._line, server_hostname=server_hostname), self._ends)
+            self._line.settimeout(_left(by))
+            return _Stream(ssl_context.wrap_socket(self._line, server_hostname=server_hostname), self._limits)
         except TimeoutError as error:
             self.close()
-            raise httpcore.ConnectTimeout from error
+            raise self._limits.not_connected(by) from error
         except OSError as error:
             self.close()
             raise httpcore.ConnectError(str(error)) from error
