@@ -177,6 +177,8 @@ class Settings(BaseSettings):
             raise ValueError("PUBLIC_URL needs a name or an IPv4 address as its host.")
         if self.trainer_service_url is not None and not _is_service_address(self.trainer_service_url):
             raise ValueError("TRAINER_SERVICE_URL is written https://trainers.example.org, without query or user name.")
+        if not _fits_a_header(self.trainer_service_token or ""):
+            raise ValueError("TRAINER_SERVICE_TOKEN holds a letter that no header can carry.")
         if not all(is_hook_secret(secret) for secret in self.trainer_hook_secret_list):
             raise ValueError("TRAINER_SERVICE_HOOK_SECRETS are written whsec_… and hold 24 bytes or more in base64.")
         if self.environment is Environment.PRODUCTION and (faults := [*self._production_faults()]):
@@ -294,6 +296,11 @@ def _is_service_address(text: str) -> bool:
     address = urlsplit(text)
     plain = address.username is None and not address.query and not address.fragment
     return address.scheme in ("http", "https") and bool(address.hostname) and plain
+
+
+def _fits_a_header(token: str) -> bool:
+    """Whether a token can be sent as it is: where it could not, the error about it would quote it."""
+    return all("!" <= letter <= "~" for letter in token)
 
 
 def is_weak(key: str) -> bool:
