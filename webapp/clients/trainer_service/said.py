@@ -99,6 +99,8 @@ class LegacyRow:
     service_id: str
     available: bool | Literal[Unsaid.UNSAID]
     digest: str
+    name: str | Literal[Unsaid.UNSAID] = UNSAID
+    """For a trainer whose own page has none."""
 
 
 @dataclass(frozen=True, slots=True)
