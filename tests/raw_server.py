@@ -110,7 +110,7 @@ def pours(head: bytes) -> Answer:
 
 
 def certificate_in(folder: Path) -> Path:
-    """A certificate of our own for hooks.example, with its key, in a new file of a folder."""
+    """A certificate of our own for hooks.example and localhost, with its key, in a new file of a folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hooks.example")])
     now = datetime.now(UTC)
@@ -122,7 +122,9 @@ def certificate_in(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("hooks.example")]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("hooks.example"), x509.DNSName("localhost")]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
