@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,7 @@ from webapp.households.erasing import must_live
 from webapp.trainers import queries
 from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse, TrainerHours, TrainerZone
 from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, shared_time_zone
+from webapp.trainers.sync_rules import Owned, owned_among
 from webapp.zones.queries import zone_terms
 
 __all__ = ["TrainerCommand", "WorkingHours", "block", "change", "create", "record_time_off", "unblock"]
@@ -76,19 +78,25 @@ def change(
 ) -> bool:
     """Make a trainer what the command says, lists as a whole; whether anything changed. The operator never changes.
 
-    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for the field at fault.
+    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for the field at fault:
+    ``owned-by-service`` where the trainer service says what it is, ``trainer-left`` for one whom it no longer names.
     """
     trainer = _locked(work.db, trainer_id, by)
+    known = queries.as_command(work.db, trainer_id)
+    if Owned.COURSES in trainer.service_fields:
+        max_courses = max(max_courses, len(known.course_ids))  # what the service says of them is no fault of this form
     checked = command.checked(max_courses=max_courses)
     if checked.operator_id != trainer.operator_id:
         raise Invalid("trainer-operator", "A trainer stays with their operator.", field="operator")
-    before, after = _facts(queries.as_command(work.db, trainer_id)), _facts(checked)
+    before, after = _facts(known), _facts(checked)
     changed = {name for name in after if before[name] != after[name]}
     if not changed:
         return False
+    _must_be_ours(trainer, changed, checked)
     for table in (TrainerCourse, TrainerZone, TrainerHours):
         work.db.execute(delete(table).where(table.trainer_id == trainer_id))
-    trainer.time_zone = _time_zone(work.db, checked)
+    if "zone_ids" in changed:
+        trainer.time_zone = _time_zone(work.db, checked)
     for name, value in _own_columns(checked).items():
         setattr(trainer, name, value)
     _add_lists(work, trainer, checked)
@@ -233,6 +241,17 @@ def _locked(db: Session, trainer_id: UUID, by: Actor) -> Trainer:
     if trainer is None:
         raise NotFound()
     return trainer
+
+
+def _must_be_ours(trainer: Trainer, changed: Collection[str], command: TrainerCommand) -> None:
+    """Refuse what only the trainer service may change. Who left it and is the desk's own again may come back."""
+    if (owned := owned_among(changed, trainer.service_fields)) is not None:
+        sentence = "The trainer service says this of the trainer: it has to be changed there."
+        raise Invalid("owned-by-service", sentence, field=owned.value)
+    if trainer.left_at is not None and command.active:
+        if trainer.service_id is not None:
+            raise Invalid("trainer-left", "The trainer service no longer names this trainer.", field="active")
+        trainer.left_at = None
 
 
 def _time_zone(db: Session, command: TrainerCommand) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class Contract(StrEnum):
@@ -65,3 +67,19 @@ class Owned(StrEnum):
     ZONES = "zones"
     HOURS = "hours"
     TIME_OFF = "time_off"
+
+
+OWNED_FACTS: Final[Mapping[Owned, str]] = {
+    Owned.NAME: "name",
+    Owned.ACTIVE: "active",
+    Owned.BASE: "base",
+    Owned.COURSES: "course_ids",
+    Owned.ZONES: "zone_ids",
+    Owned.HOURS: "hours",
+}
+"""What a command calls the fields that the service may own. Time off is no part of it: people may always add some."""
+
+
+def owned_among(changed: Collection[str], service_fields: Collection[str]) -> Owned | None:
+    """The first field of a changed command that the service owns, if there is one."""
+    return next((own for own, fact in OWNED_FACTS.items() if own in service_fields and fact in changed), None)
