@@ -102,6 +102,13 @@ def test_single_trainers_are_asked_for_by_an_id_that_leads_nowhere_else() -> Non
         assert client.breaker.state == BreakerState(0, None)
 
 
+@pytest.mark.parametrize("service_id", ["", ".", "..", " T1", "T\n1", "T" * 65])
+def test_nobody_is_asked_for_by_what_is_no_id(service_id: str) -> None:
+    with serving(http(200, {"data": {}})) as (there, client):
+        assert client.legacy_trainer(service_id) is None
+        assert there.asked == []
+
+
 def test_a_service_without_a_token_is_asked_without_one() -> None:
     with serving(EMPTY) as (there, _):
         HttpTrainerService(f"http://127.0.0.1:{there.port}", None, profile=REFRESHER).first_page(since=None, etag=None)

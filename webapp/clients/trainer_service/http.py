@@ -122,6 +122,8 @@ class HttpTrainerService:
         def read(reply: Reply) -> Said | None:
             return None if reply.status in _GONE else parsing.legacy_trainer(_body(reply), service_id)
 
+        if not parsing.is_service_id(service_id):
+            return None  # such as "..", which would ask for something else: the service has nobody of that id
         return self._ask(f"{PATH}/{quote(service_id, safe='')}", {}, read, most_bytes=MOST_OF_TRAINER)
 
     def _ask(

@@ -37,6 +37,7 @@ __all__ = [
     "digest",
     "from_json",
     "is_legacy",
+    "is_service_id",
     "legacy_page",
     "legacy_trainer",
     "read_json",
@@ -115,6 +116,14 @@ def legacy_trainer(body: object, service_id: str) -> Said:
         return unreadable(service_id, "profile", Wrong.NOT_AN_OBJECT)
     told = {"name": (profile or {}).get("name"), "certifiedCourses": (profile or {}).get("certifications")}
     return read_trainer(data | {key: value for key, value in told.items() if value is not None}, service_id)
+
+
+def is_service_id(text: str) -> bool:
+    """Whether a trainer of the service can have this id."""
+    try:
+        return service_id_of(text) == text
+    except PydanticCustomError:
+        return False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
