@@ -7,10 +7,10 @@ times as often as a healthy one, whatever happens.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
+from secrets import SystemRandom
 from typing import Final
 
 from webapp.clients.trainer_service.said import RETRIED, Fault, ServiceFailed
@@ -20,6 +20,7 @@ EARNED: Final = 0.1
 MOST: Final = 10.0
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
+_CHANCE: Final = SystemRandom()
 _STATUSES: Final = frozenset({429, 502, 503, 504})
 """Of the statuses those that may be gone in a moment; 500 is an error that would happen again."""
 
@@ -67,8 +68,8 @@ class Pauses:
         self._tries_left -= 1
         if self._tries_left <= 0 or not isinstance(error, ServiceFailed) or not may_be_retried(error):
             return False
-        # Full jitter, so that those who failed together do not come back together; S311: nothing secret.
-        pause = max(random.uniform(0, self._longest), error.retry_after or 0.0)  # noqa: S311
+        # Full jitter, so that those who failed together do not come back together.
+        pause = max(_CHANCE.uniform(0, self._longest), error.retry_after or 0.0)
         self._longest = min(self._longest * 2, LONGEST_PAUSE)
         if time.monotonic() + pause >= self._ends or not self._goes_on() or not self._budget.spend():
             return False
