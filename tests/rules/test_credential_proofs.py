@@ -1,4 +1,4 @@
-"""The proof: W3C's own vectors, the writing of keys and signatures, and documents that must not be signed."""
+"""The proof: how keys and signatures are written, and documents that must not be signed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from pyld import jsonld
@@ -19,79 +17,14 @@ from tests.credential_samples import AWARDED, FACTS, ISSUER, KEY, ODD_NAMES, PAY
 from webapp.certificates.credentials import base58, multikey, proofs
 from webapp.certificates.credentials.building import build
 from webapp.certificates.credentials.canonical import MOST_UNNAMED, Canonicaliser, NotCanonical
-from webapp.certificates.credentials.keys import SigningKey
-from webapp.certificates.credentials.pinned import CONTEXTS, PINS, Pin, PinnedLoader
+from webapp.certificates.credentials.pinned import PinnedLoader
 from webapp.certificates.credentials.proofs import ProofInvalid
 
-VECTORS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "w3c-eddsa-rdfc-2022"
-EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
-EXAMPLES_TEXT = """{
-  "@context": {
-    "@vocab": "https://www.w3.org/ns/credentials/examples#"
-  }
-}
-"""
-"""W3C's context of examples, which only its vectors use; the hash below is that of the published file."""
-EXAMPLES_PIN = Pin("examples-v2.jsonld", "57393fbc69d6efb9b9b5dc9cb6b9880b0944360abfe2eaf459c9e58cf2279d7c")
 Change = Callable[[dict[str, Any]], object]
-
-
-@pytest.fixture
-def vector() -> Callable[[str], Any]:
-    if not VECTORS.is_dir():
-        pytest.skip("W3C's test vectors are not beside this clone")
-
-    def read(name: str) -> Any:
-        text = (VECTORS / name).read_text("utf-8")
-        return json.loads(text) if name.endswith(".json") else text
-
-    return read
-
-
-@pytest.fixture
-def of_the_vectors(tmp_path: Path) -> Canonicaliser:
-    for pin in PINS.values():
-        (tmp_path / pin.file).write_bytes((CONTEXTS / pin.file).read_bytes())
-    (tmp_path / EXAMPLES_PIN.file).write_text(EXAMPLES_TEXT, "utf-8")
-    return Canonicaliser(PinnedLoader(tmp_path, {**PINS, EXAMPLES: EXAMPLES_PIN}))
 
 
 def a_document() -> dict[str, Any]:
     return build(PAYLOAD, FACTS, ISSUER)
-
-
-def test_w3c_the_canonical_document_and_its_hash(vector: Any, of_the_vectors: Canonicaliser) -> None:
-    assert of_the_vectors(vector("unsigned.json")) == vector("canonDocDataInt.txt")
-    assert of_the_vectors(vector("proofConfigDataInt.json")) == vector("proofCanonDataInt.txt")
-    options = vector("proofConfigDataInt.json")
-    options.pop("@context")
-    data = proofs.hash_data(vector("unsigned.json"), options, of_the_vectors)
-    assert data.hex() == vector("combinedHashDataInt.txt")
-    assert data.hex() == vector("proofHashDataInt.txt") + vector("docHashDataInt.txt")
-
-
-def test_w3c_the_signature_and_the_signed_document(vector: Any, of_the_vectors: Canonicaliser) -> None:
-    pair = vector("keyPair.json")
-    secret = base58.decode(pair["privateKeyMultibase"][1:])
-    assert secret[:2] == b"\x80\x26", "the multicodec of an Ed25519 private key"
-    private = Ed25519PrivateKey.from_private_bytes(secret[2:])
-    key = SigningKey(vector("proofConfigDataInt.json")["verificationMethod"], private)
-    assert key.public_multibase == pair["publicKeyMultibase"]
-    created = AWARDED.replace(2023, 2, 24, 23, 36, 38)
-    signed = proofs.signed(vector("unsigned.json"), key, created=created, canonical=of_the_vectors)
-    assert signed == vector("signedDataInt.json")
-    assert signed["proof"]["proofValue"] == vector("sigBTC58DataInt.txt")
-    assert base58.decode(signed["proof"]["proofValue"][1:]).hex() == vector("sigHexDataInt.txt")
-
-
-def test_w3c_the_signed_document_verifies_and_no_other(vector: Any, of_the_vectors: Canonicaliser) -> None:
-    public = multikey.decode(vector("keyPair.json")["publicKeyMultibase"])
-    signed = vector("signedDataInt.json")
-    proofs.check(signed, public, canonical=of_the_vectors)
-    with pytest.raises(ProofInvalid):
-        proofs.check(signed | {"name": "Alumni credential"}, public, canonical=of_the_vectors)
-    with pytest.raises(ProofInvalid, match="not among the pinned contexts"):
-        proofs.check(signed, public)  # without the context of examples
 
 
 @given(st.binary(max_size=70))
