@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -56,6 +57,20 @@ def test_both_lists_pin_the_same_releases() -> None:
 )
 def test_a_loose_pin_is_found(pinned: str) -> None:
     assert faults(pinned) != []
+
+
+def test_every_npm_package_of_a_test_is_pinned_with_its_hash_and_no_address() -> None:
+    folder = ROOT / "tests" / "oracles" / "credentials"
+    lock = json.loads((folder / "package-lock.json").read_text("utf-8"))
+    wanted = json.loads((folder / "package.json").read_text("utf-8"))["dependencies"]
+    packages = {name: about for name, about in lock["packages"].items() if name}
+    assert lock["packages"][""]["dependencies"] == wanted
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in wanted.values())
+    for name, about in packages.items():
+        assert about["integrity"].startswith("sha512-"), name
+        assert "resolved" not in about, name
+        assert not about.get("hasInstallScript"), name
+    assert "omit-lockfile-registry-resolved=true" in (folder / ".npmrc").read_text("utf-8")
 
 
 def test_types_are_checked_strictly_and_scripts_compare_strictly() -> None:
