@@ -107,11 +107,16 @@ def record(
 def as_rows(entries: Iterable[AuditEntry]) -> str:
     """Entries as JSON rows, for a statement that inserts them through ``jsonb_populate_recordset``."""
     columns = [column.key for column in AuditEntry.__table__.columns]
-    return json.dumps([{name: plain(getattr(one, name)) for name in columns} for one in entries])
+    return json.dumps([{name: getattr(one, name) for name in columns} for one in entries], default=plain)
+
+
+_PLAIN = frozenset({str, int, float, bool})
 
 
 def plain(value: Any) -> Any:
     """A value as JSON can hold it."""
+    if value is None or type(value) in _PLAIN:
+        return value
     match value:
         case Enum():
             return value.value
