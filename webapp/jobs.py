@@ -30,6 +30,7 @@ from webapp.db.work import Database, connect
 from webapp.households import jobs as households
 from webapp.ops.sweeper import Periodic
 from webapp.queue.doorbell import Doorbell
+from webapp.trainers import jobs as trainers
 
 Handler = Callable[..., object]
 """``handler(ctx, **ids)``: thin, and harmless when run twice or at once."""
@@ -44,6 +45,7 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.TIDY_ACCOUNTS: accounts.tidy,
     JobName.SEND_LETTERS: accounts.send_letters,
     JobName.SEAL_AUDIT: audit.seal,
+    JobName.SYNC_TRAINERS: trainers.sync,
 }
 
 PERIODIC: Final = (
@@ -57,9 +59,10 @@ PERIODIC: Final = (
     Periodic(JobName.TIDY_ACCOUNTS, timedelta(hours=1), accounts.tidy),
     Periodic(JobName.SEAL_AUDIT, timedelta(seconds=5), audit.seal),
     Periodic(JobName.SEAL_AUDIT, timedelta(days=1), audit.seal_forgotten),
+    Periodic(JobName.SYNC_TRAINERS, timedelta(seconds=5), trainers.ring_for_sync),
 )
 """What the sweeper does itself. It only touches the database, so it goes on while Redis is away; certificates and
-letters need a work-horse, and files are none of its business: for them it rings."""
+letters need a work-horse, and files and the trainer service are none of its business: for them it rings."""
 
 POOL_SIZE: Final = 2
 _SENTRY_SECONDS: Final = 2.0

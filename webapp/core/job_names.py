@@ -17,3 +17,4 @@ class JobName(StrEnum):
     TIDY_ACCOUNTS = "accounts.tidy"
     SEND_LETTERS = "accounts.send_letters"
     SEAL_AUDIT = "audit.seal"
+    SYNC_TRAINERS = "trainers.sync"

@@ -29,6 +29,10 @@ class RunCause(StrEnum):
     WEBHOOK = "webhook"
 
 
+DELETED: Final = "trainer.deleted"
+"""The message that asks for everybody: who is not there is only found out by looking at all."""
+
+
 class RunState(StrEnum):
     """The life of a run: waiting → running → done or failed; running → waiting, to go on in another process."""
 

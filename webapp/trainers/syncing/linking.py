@@ -1,0 +1,160 @@
+"""Saying what a name of the service means here: an admin's word, and what follows from it at once.
+
+Whoever the word is about is placed anew from what the service said last; nobody has to be asked. Of very many the rest
+is left to a run for everybody, which is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp.audit import service as audit
+from webapp.core.actor import Actor
+from webapp.core.errors import Forbidden, Invalid, NotFound
+from webapp.core.ids import COMPANY_ID, new_id
+from webapp.core.job_names import JobName
+from webapp.db.base import violates
+from webapp.db.work import Work
+from webapp.trainers.models import Trainer
+from webapp.trainers.sync_models import ServiceLink, ServiceRecord
+from webapp.trainers.sync_rules import LinkKind, RunCause, RunKind
+from webapp.trainers.syncing import runs
+from webapp.trainers.syncing.applying import apply, said_before
+from webapp.trainers.syncing.heard import Cause, Heard
+from webapp.trainers.syncing.placing import UNREADABLE
+
+AT_ONCE: Final = 500
+"""Trainers placed anew in the transaction of a link."""
+_COLUMNS: Final = {
+    LinkKind.FRANCHISE: "to_operator_id",
+    LinkKind.TRAINER: "to_operator_id",
+    LinkKind.ZONE: "to_zone_id",
+    LinkKind.COURSE: "to_course_id",
+}
+_LONGEST: Final = 128
+
+
+def link(work: Work, kind: LinkKind, external_id: str, target_id: UUID, *, by: Actor, now: datetime) -> UUID:
+    """Say what a name means: an operator (for a franchise or one trainer), a zone or a course. Returns the link's id.
+
+    Said again otherwise, it means that from now on. A trainer who is said to be another operator's is moved there.
+    Raises ``Forbidden`` for whoever does not see everything, ``Invalid`` for no name and for a target there is not.
+    """
+    name = _checked(external_id, by)
+    column = _COLUMNS[kind]
+    found = work.db.scalar(
+        select(ServiceLink).where(ServiceLink.kind == kind, ServiceLink.external_id == name).with_for_update()
+    )
+    before = None
+    if found is not None:
+        if getattr(found, column) == target_id:
+            return found.id
+        before = {column: getattr(found, column)}
+        setattr(found, column, target_id)
+        found.created_at, found.created_by, found.created_by_name = now, by.id, by.name
+    else:
+        found = ServiceLink(
+            id=new_id(),
+            kind=kind,
+            external_id=name,
+            created_at=now,
+            created_by=by.id,
+            created_by_name=by.name,
+            **{column: target_id},
+        )
+        work.db.add(found)
+    try:
+        work.db.flush()  # what follows reads it, and a target there is not is told of here
+    except IntegrityError as error:
+        if violates(error, [f"fk_trainer_service_links_{column}"]):
+            raise Invalid("link-target", "Choose something that exists.", field="target") from error
+        raise
+    after = {"kind": kind, "external_id": name, column: target_id}
+    _tell(work, "trainer_link.made", found.id, before, after, by=by, now=now)
+    _place_anew(work, kind, name, found.id, by=by, now=now)
+    return found.id
+
+
+def unlink(work: Work, link_id: UUID, *, by: Actor, now: datetime) -> None:
+    """Take a link back. Raises ``Forbidden`` as ``link`` does, ``NotFound`` when it is not there.
+
+    Nobody changes operators by it: who is on the roster stays with the operator they have, and in quarantine until
+    somebody says whose they are.
+    """
+    if not by.sees_everything:
+        raise _forbidden()
+    found = work.db.scalar(select(ServiceLink).where(ServiceLink.id == link_id).with_for_update())
+    if found is None:
+        raise NotFound()
+    kind, name, column = found.kind, found.external_id, _COLUMNS[found.kind]
+    before = {"kind": kind, "external_id": name, column: getattr(found, column)}
+    work.db.execute(delete(ServiceLink).where(ServiceLink.id == link_id))
+    _tell(work, "trainer_link.removed", link_id, before, None, by=by, now=now)
+    _place_anew(work, kind, name, link_id, by=by, now=now)
+
+
+def _checked(external_id: str, by: Actor) -> str:
+    if not by.sees_everything:
+        raise _forbidden()
+    name = external_id.strip()
+    if not name:
+        raise Invalid("link-name", "Give the name as the trainer service writes it.", field="name")
+    if len(name) > _LONGEST or not name.isprintable():
+        raise Invalid("link-name-long", "Use at most %(limit)s characters.", field="name", limit=_LONGEST)
+    return name
+
+
+def _forbidden() -> Forbidden:
+    return Forbidden("not-allowed", "Your role does not allow this. Ask a manager or an admin to do it.")
+
+
+def _tell(
+    work: Work,
+    what: str,
+    link_id: UUID,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+    *,
+    by: Actor,
+    now: datetime,
+) -> None:
+    audit.record(work, what, "trainer_link", link_id, operator_id=COMPANY_ID, by=by, before=before, after=after, at=now)
+
+
+def _about(kind: LinkKind, name: str) -> ColumnElement[bool]:
+    """The records in which the name stands."""
+    said = ServiceRecord.said
+    match kind:
+        case LinkKind.TRAINER:
+            return ServiceRecord.service_id == name
+        case LinkKind.FRANCHISE:
+            return said.contains({"franchiseId": name})
+        case LinkKind.ZONE:
+            return said.contains({"zoneIds": [name]})
+        case LinkKind.COURSE:
+            return said.contains({"certifiedCourses": [name]})
+
+
+def _place_anew(work: Work, kind: LinkKind, name: str, link_id: UUID, *, by: Actor, now: datetime) -> None:
+    """Place anew whom a link is about; whom it may help on a waitlist is looked for afterwards."""
+    about = select(ServiceRecord.service_id).where(
+        _about(kind, name), ServiceRecord.gone_at.is_(None), ServiceRecord.refused_code.is_distinct_from(UNREADABLE)
+    )
+    ids: Sequence[str] = work.db.scalars(about.order_by(ServiceRecord.service_id)).all()
+    heard = [Heard(said, again=True) for said in said_before(work.db, ids[:AT_ONCE]).values()]
+    counts = apply(work, heard, Cause(link_id=link_id, by=by), now=now)
+    if counts.added or counts.changed:
+        helped = select(Trainer.operator_id).where(Trainer.service_id.in_(ids[:AT_ONCE])).distinct()
+        for operator_id in work.db.scalars(helped):
+            work.after_commit(JobName.RETRY_WAITLIST, operator_id=str(operator_id))
+    if len(ids) > AT_ONCE:
+        # Without a digest nothing counts as said before, so the next run for everybody places them anew.
+        late = update(ServiceRecord).where(ServiceRecord.service_id.in_(ids[AT_ONCE:])).values(digest="")
+        work.db.execute(late.execution_options(synchronize_session=False))
+        runs.request(work, RunKind.FULL, RunCause.PERSON, by=by, now=now)
