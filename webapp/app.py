@@ -54,6 +54,8 @@ ROOMS: Final = (
     "desk",
 )
 """The rooms that may have pages: those with a ``views`` module, whose blueprint is called ``bp``."""
+MORE_PAGES: Final = ("trainers.hook_views",)
+"""Modules of rooms with pages of another address than the room's own; their blueprint is called ``bp`` as well."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -161,3 +163,5 @@ def _open_rooms(app: Flask) -> None:
     for room in ROOMS:
         if find_spec(f"webapp.{room}.views") is not None:
             app.register_blueprint(import_module(f"webapp.{room}.views").bp)
+    for module in MORE_PAGES:
+        app.register_blueprint(import_module(f"webapp.{module}").bp)

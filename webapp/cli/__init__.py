@@ -10,6 +10,7 @@ from webapp.cli.doctor import doctor
 from webapp.cli.households import households_group
 from webapp.cli.operators import operator_group
 from webapp.cli.sweep import sweep
+from webapp.cli.sync import trainers_group
 from webapp.cli.trainers import trainer_group
 from webapp.cli.users import user_group
 from webapp.cli.zones import zone_group
@@ -26,6 +27,7 @@ def register(app: Flask) -> None:
         zone_group,
         zones_group,
         trainer_group,
+        trainers_group,
         households_group,
         audit_group,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,9 +21,12 @@ from webapp.cli.common import table
 from webapp.clients.files import FileMissing, store_from_url
 from webapp.config import Settings
 from webapp.core import clock
+from webapp.core.actor import SYSTEM
 from webapp.db import work
+from webapp.db.tenancy import acting_as
 from webapp.ops import health, queries
 from webapp.ops.health import State
+from webapp.trainers.syncing.health import service_health
 
 _PROBE: Final = b"Written by the doctor to see whether certificates can be kept.\n"
 """Always the same content, so a store that names files by their hash keeps one of them, however often it is asked."""
@@ -57,6 +61,7 @@ def doctor() -> None:
         *_database(settings),
         *_processes(settings),
         *_letters(settings),
+        *_trainer_service(settings),
         _store(settings),
     ]
     table(("Check", "State", "What was found"), ((f.check, f.verdict.value, f.words) for f in findings))
@@ -175,6 +180,40 @@ def _letters(settings: Settings) -> Iterator[Finding]:
         trouble.failed == 0,
         "none in the last 30 days",
         f"{trouble.failed} in the last 30 days: the log says why, at letter.failed",
+        bad=Verdict.NOTE,
+    )
+
+
+def _trainer_service(settings: Settings) -> Iterator[Finding]:
+    if settings.trainer_service_url is None:
+        yield Finding("trainer service", Verdict.OK, "TRAINER_SERVICE_URL is not set: the desk keeps the roster itself")
+        return
+    try:
+        with acting_as(SYSTEM), work.read_only() as db:
+            found = service_health(db)
+    except SQLAlchemyError:
+        return  # the database's own line says so
+    contract = "not reached yet" if found.contract is None else f"speaks the {found.contract.value} contract"
+    as_of = "never" if found.fresh_at is None else f"{found.fresh_at:%Y-%m-%d %H:%M} UTC"
+    old = timedelta(minutes=settings.trainer_recheck_minutes)
+    yield _found(
+        "trainer service",
+        found.fresh_at is not None and clock.now() - found.fresh_at <= old,
+        f"{contract}; the roster is as of {as_of}",
+        f"{contract}; the roster is as of {as_of}: the page of the synchronisation says why",
+    )
+    yield _found(
+        "trainer quarantine",
+        found.in_quarantine == 0,
+        "nobody",
+        f"{found.in_quarantine} trainers cannot be put on the roster: an admin has to say what names mean",
+        bad=Verdict.NOTE,
+    )
+    yield _found(
+        "trainer service breaker",
+        found.opened_at is None,
+        "closed",
+        f"open since {found.opened_at:%Y-%m-%d %H:%M} UTC: call after call had failed" if found.opened_at else "",
         bad=Verdict.NOTE,
     )
 

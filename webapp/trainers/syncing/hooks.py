@@ -17,7 +17,6 @@ from sqlalchemy.dialects.postgresql import insert
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from webapp.core.actor import SYSTEM
-from webapp.core.errors import Forbidden, Invalid
 from webapp.db.work import Work
 from webapp.trainers.sync_models import ServiceHook, ServiceState
 from webapp.trainers.sync_rules import DELETED, Contract, RunCause, RunKind
@@ -26,6 +25,14 @@ from webapp.trainers.syncing import runs
 MOST_BYTES: Final = 64 * 1024
 _MOST_ID: Final = 200
 _NAMES: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+
+class NotSigned(Exception):
+    """Nobody who knows a secret sent this, or not lately."""
+
+
+class NotAMessage(Exception):
+    """It was signed, and does not have the shape of the contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +65,17 @@ class _Body(_Shape):
 
 
 def read(body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> Message:
-    """The message of a request. Raises ``Forbidden`` unless one of the secrets signed it, lately; ``Invalid`` for a
-    signed one that is none.
+    """The message of a request (the names of headers in small letters).
+
+    Raises ``NotSigned`` unless one of the secrets signed it lately, ``NotAMessage`` for a signed one that is none.
     """
     sent = {name: headers.get(name, "") for name in _NAMES}
     if not any(_is_signed(body, sent, secret) for secret in secrets) or not _is_id(sent["webhook-id"]):
-        raise Forbidden("not-signed", "This message was not signed by the trainer service.")
+        raise NotSigned
     try:
         said = _Body.model_validate_json(body)
     except ValidationError as error:
-        raise Invalid("not-a-message", "This message does not have the shape of the contract.") from error
+        raise NotAMessage from error
     return Message(sent["webhook-id"], said.type, said.data.trainer_id)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.audit import service as audit
-from webapp.core.actor import Actor
+from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Forbidden, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.core.job_names import JobName
@@ -44,7 +44,7 @@ def link(work: Work, kind: LinkKind, external_id: str, target_id: UUID, *, by: A
     """Say what a name means: an operator (for a franchise or one trainer), a zone or a course. Returns the link's id.
 
     Said again otherwise, it means that from now on. A trainer who is said to be another operator's is moved there.
-    Raises ``Forbidden`` for whoever does not see everything, ``Invalid`` for no name and for a target there is not.
+    Raises ``Forbidden`` for whoever may not, ``Invalid`` for no name and for a target there is not.
     """
     name = _checked(external_id, by)
     column = _COLUMNS[kind]
@@ -87,8 +87,7 @@ def unlink(work: Work, link_id: UUID, *, by: Actor, now: datetime) -> None:
     Nobody changes operators by it: who is on the roster stays with the operator they have, and in quarantine until
     somebody says whose they are.
     """
-    if not by.sees_everything:
-        raise _forbidden()
+    _must_be_allowed(by)
     found = work.db.scalar(select(ServiceLink).where(ServiceLink.id == link_id).with_for_update())
     if found is None:
         raise NotFound()
@@ -100,8 +99,7 @@ def unlink(work: Work, link_id: UUID, *, by: Actor, now: datetime) -> None:
 
 
 def _checked(external_id: str, by: Actor) -> str:
-    if not by.sees_everything:
-        raise _forbidden()
+    _must_be_allowed(by)
     name = external_id.strip()
     if not name:
         raise Invalid("link-name", "Give the name as the trainer service writes it.", field="name")
@@ -110,8 +108,9 @@ def _checked(external_id: str, by: Actor) -> str:
     return name
 
 
-def _forbidden() -> Forbidden:
-    return Forbidden("not-allowed", "Your role does not allow this. Ask a manager or an admin to do it.")
+def _must_be_allowed(by: Actor) -> None:
+    if not by.may(Permission.TRAINER_SYNC_RUN):
+        raise Forbidden("not-allowed", "Your role does not allow this. Ask a manager or an admin to do it.")
 
 
 def _tell(

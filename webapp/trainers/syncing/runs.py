@@ -162,7 +162,7 @@ def claim(work: Work, *, now: datetime) -> Claim | None:
         run.since = state.watermark if run.kind is RunKind.DELTA and state.contract is Contract.BULK else None
         run.expected = _known(work.db) if run.kind is RunKind.FULL else None
     run.state, run.lease, run.lease_until = RunState.RUNNING, uuid4(), now + LEASE
-    run.started_at = run.started_at or now
+    run.started_at, run.problem = run.started_at or now, None
     run.attempts += 1
     return Claim(
         run_id=run.id,
