@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.make import EVERY_DAY, HOME, KOLKATA, Make
-from tests.web.client import NOW
+from tests.web.client import NOW, Bell
 from webapp.audit.models import AuditEntry
 from webapp.core.actor import SYSTEM
-from webapp.core.errors import Invalid, NotFound
+from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.core.intervals import Interval
+from webapp.core.job_names import JobName
 from webapp.db.work import Database, Work
 from webapp.households.rules import Gender, Language
 from webapp.trainers import queries, service
@@ -90,6 +91,122 @@ def test_a_change_replaces_the_lists_and_is_audited(db: Database, make: Make) ->
         entry = session.scalars(select(AuditEntry).where(AuditEntry.what == "trainer.changed")).one()
     assert set(entry.after or {}) == {"zone_ids", "course_ids", "hours", "base"}
     assert (entry.before or {})["course_ids"] == [str(course)]
+
+
+def test_notes_are_kept_and_the_audit_tells_only_that_they_changed(db: Database, make: Make) -> None:
+    asked = command((make.zone(),), notes="The Raos asked for her.\nHas a car.")
+    trainer_id = create(db, asked)
+    with db.unit_of_work() as work:
+        assert service.change(work, trainer_id, replace(asked, notes="Has a scooter."), by=SYSTEM, now=NOW)
+    with db.read_only() as session:
+        assert queries.as_command(session, trainer_id).notes == "Has a scooter."
+        entries = session.scalars(select(AuditEntry).where(AuditEntry.subject_kind == "trainer")).all()
+    told = {entry.what: (entry.before, entry.after) for entry in entries}
+    assert told["trainer.changed"] == ({}, {"notes_changed": True})
+    created = told["trainer.created"][1] or {}
+    assert (created["notes_changed"], "notes" in created) == (True, False)
+    assert "notes_changed" not in (entry_of(db, create(db, replace(asked, notes=""))).after or {})
+
+
+def entry_of(db: Database, trainer_id: UUID) -> AuditEntry:
+    with db.read_only() as session:
+        return session.scalars(select(AuditEntry).where(AuditEntry.subject_id == trainer_id)).one()
+
+
+def test_nobody_writes_over_a_change_they_have_not_seen(db: Database, make: Make) -> None:
+    asked = command((make.zone(), make.zone()), (make.course(), make.course()), hours=EVERY_DAY)
+    trainer_id = create(db, asked)
+    seen = service.seen_of(asked)
+    turned = replace(asked, zone_ids=asked.zone_ids[::-1], course_ids=asked.course_ids[::-1])
+    assert service.seen_of(turned) == seen, "the order of lists is nothing to see"
+    with db.unit_of_work() as work:
+        service.change(work, trainer_id, replace(asked, name="Lakshmi Rao"), by=SYSTEM, now=NOW, seen=seen)
+    with pytest.raises(Conflict) as refused, db.unit_of_work() as work:
+        service.change(work, trainer_id, replace(asked, notes="Late"), by=SYSTEM, now=NOW, seen=seen)
+    assert refused.value.code == "trainer-changed"
+
+
+def test_what_the_service_says_hinders_no_change_of_the_rest(db: Database, make: Make) -> None:
+    courses = tuple(make.course() for _ in range(4))
+    asked = command((make.zone(),), courses)
+    with db.unit_of_work() as work:
+        trainer_id = service.create(work, asked, by=SYSTEM, now=NOW, max_courses=4)
+        work.db.execute(text("DELETE FROM trainer_zones"))
+    bare = replace(asked, zone_ids=())
+    with db.unit_of_work() as work:
+        assert service.change(work, trainer_id, replace(bare, notes="Has a car."), by=SYSTEM, now=NOW)
+    with pytest.raises(Invalid, match="at most 3"), db.unit_of_work() as work:
+        service.change(work, trainer_id, replace(bare, course_ids=(*courses[:3], make.course())), by=SYSTEM, now=NOW)
+
+
+def test_who_is_made_active_again_has_not_left(db: Database, make: Make) -> None:
+    asked = command((make.zone(),))
+    trainer_id = create(db, asked)
+    with db.unit_of_work() as work:
+        work.db.execute(text("UPDATE trainers SET active = false, left_at = now()"))
+    with db.unit_of_work() as work:
+        service.change(work, trainer_id, replace(asked, active=False, notes="Moved."), by=SYSTEM, now=NOW)
+        assert work.db.scalar(text("SELECT left_at IS NOT NULL FROM trainers"))
+        service.change(work, trainer_id, replace(asked, notes="Back."), by=SYSTEM, now=NOW)
+        assert work.db.scalar(text("SELECT active AND left_at IS NULL FROM trainers"))
+
+
+def test_a_form_sent_twice_makes_one_trainer_and_one_absence(db: Database, make: Make) -> None:
+    zone, key = make.zone(), new_id()
+    with db.unit_of_work() as work:
+        assert service.create(work, command((zone,)), by=SYSTEM, now=NOW, key=key) == key
+    with pytest.raises(Conflict) as refused, db.unit_of_work() as work:
+        service.create(work, command((zone,), name="Another"), by=SYSTEM, now=NOW, key=key)
+    assert refused.value.code == "trainer-entered"
+    manager = make.manager()
+    theirs = command((make.zone(operator_id=manager.operator_id),), operator_id=manager.operator_id)
+    with pytest.raises(NotFound), db.unit_of_work() as work:
+        service.create(work, theirs, by=manager.actor, now=NOW, key=key)
+    sick, absence = Interval(NOW, NOW + timedelta(days=3)), new_id()
+    for _ in range(2):
+        with db.unit_of_work() as work:
+            found = service.record_time_off(work, key, sick, "fever", by=SYSTEM, now=NOW, key=absence)
+            assert found == absence
+    other = create(db, command((zone,)))
+    with pytest.raises(NotFound), db.unit_of_work() as work:
+        service.record_time_off(work, other, sick, "fever", by=SYSTEM, now=NOW, key=absence)
+    with db.read_only() as session:
+        counted = "SELECT (SELECT count(*) FROM trainers), (SELECT count(*) FROM time_off), (SELECT count(*)"
+        told = session.execute(text(f"{counted} FROM audit_entries WHERE what LIKE 'trainer.%')")).one()
+    assert tuple(told) == (2, 1, 3)
+
+
+def test_time_off_is_taken_back_once_and_the_waitlist_hears_of_it(db: Database, make: Make, bells: list[Bell]) -> None:
+    trainer_id, sick = make.trainer((make.zone(),), ()), Interval(NOW, NOW + timedelta(days=3))
+    with db.unit_of_work() as work:
+        absence = service.record_time_off(work, trainer_id, sick, "fever", by=SYSTEM, now=NOW)
+    bells.clear()
+    with db.unit_of_work() as work:
+        assert service.remove_time_off(work, trainer_id, absence, by=SYSTEM, now=NOW)
+    with db.unit_of_work() as work:
+        assert not service.remove_time_off(work, trainer_id, absence, by=SYSTEM, now=NOW)
+    assert bells == [(JobName.RETRY_WAITLIST, {"operator_id": str(COMPANY_ID)})]
+    with db.read_only() as session:
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.what == "trainer.time_off_removed")).one()
+        assert queries.time_off_of(session, trainer_id, sick, visible_to=SYSTEM) == ()
+    assert (entry.before or {})["reason"] == "fever"
+
+
+def test_time_off_of_the_service_or_of_another_trainer_stays(db: Database, make: Make) -> None:
+    zone, sick = make.zone(), Interval(NOW, NOW + timedelta(days=3))
+    trainer_id, other = make.trainer((zone,), ()), make.trainer((zone,), ())
+    with db.unit_of_work() as work:
+        absence = service.record_time_off(work, trainer_id, sick, "fever", by=SYSTEM, now=NOW)
+        assert not service.remove_time_off(work, other, absence, by=SYSTEM, now=NOW)
+    with db.unit_of_work() as work:
+        work.db.execute(text("UPDATE time_off SET from_service = true"))
+    with pytest.raises(Invalid) as refused, db.unit_of_work() as work:
+        service.remove_time_off(work, trainer_id, absence, by=SYSTEM, now=NOW)
+    assert (refused.value.code, refused.value.field) == ("owned-by-service", "time_off")
+    with pytest.raises(NotFound), db.unit_of_work() as work:
+        service.remove_time_off(work, trainer_id, absence, by=make.manager().actor, now=NOW)
+    with db.read_only() as session:
+        assert len(queries.time_off_of(session, trainer_id, sick, visible_to=SYSTEM)) == 1
 
 
 def test_a_trainer_stays_with_their_operator(db: Database, make: Make) -> None:

@@ -13,12 +13,14 @@ from webapp.core.errors import Invalid
 from webapp.core.intervals import Interval
 from webapp.households.rules import Gender, Language
 from webapp.trainers.rules import (
+    Standing,
     TrainerCommand,
     WorkingHours,
     check_courses,
     check_hours,
     open_periods,
     shared_time_zone,
+    time_off_period,
 )
 
 MONDAY = date(2027, 1, 4)
@@ -123,12 +125,60 @@ def test_a_trainer_is_cleaned_and_has_nothing_twice() -> None:
         (replace(A_TRAINER, name=" "), "name"),
         (replace(A_TRAINER, course_ids=tuple(UUID(int=n) for n in range(4))), "courses"),
         (replace(A_TRAINER, hours=(hours(0, "10:00", "09:00"),)), "hours"),
+        (replace(A_TRAINER, notes="x" * 2001), "notes"),
     ],
 )
 def test_a_fault_of_a_trainer_names_its_field(unsound: TrainerCommand, field: str) -> None:
     with pytest.raises(Invalid) as refused:
         unsound.checked()
     assert refused.value.field == field
+
+
+def test_notes_keep_their_lines_and_lose_what_cannot_be_stored() -> None:
+    typed = "\x00 Has a car.\r\nSpeaks some\ud800 Tamil.\t \n"
+    assert replace(A_TRAINER, notes=typed).checked().notes == "Has a car.\nSpeaks some Tamil."
+    assert replace(A_TRAINER, notes="x" * 2000 + " \n").checked().notes == "x" * 2000
+
+
+def test_who_left_stands_apart_from_who_is_merely_inactive() -> None:
+    left = utc(2027, 1, 1, 0, 0)
+    assert [Standing.of(True, None), Standing.of(False, None), Standing.of(False, left)] == list(Standing)
+
+
+NOW = utc(2027, 1, 1, 3, 30)
+
+
+def test_time_off_counts_whole_days_and_takes_times_where_they_are_given() -> None:
+    whole = time_off_period(MONDAY, None, MONDAY, None, KOLKATA, now=NOW)
+    assert whole == Interval(utc(2027, 1, 3, 18, 30), utc(2027, 1, 4, 18, 30))
+    afternoon = time_off_period(MONDAY, time(14), MONDAY, time(18, 30), KOLKATA, now=NOW)
+    assert afternoon == Interval(utc(2027, 1, 4, 8, 30), utc(2027, 1, 4, 13))
+    under_way = time_off_period(date(2026, 12, 31), None, date(2027, 1, 1), time(9, 1), KOLKATA, now=NOW)
+    assert under_way.ends_at == utc(2027, 1, 1, 3, 31)
+    spring = time_off_period(SPRING_SUNDAY, None, SPRING_SUNDAY, None, NEW_YORK, now=NOW)
+    assert spring.duration == timedelta(hours=23)
+
+
+@pytest.mark.parametrize(
+    ("first", "starts", "last", "ends", "code", "field"),
+    [
+        (MONDAY, None, MONDAY - timedelta(days=1), None, "time-off-order", "until"),
+        (MONDAY, time(9), MONDAY, time(9), "time-off-order", "until"),
+        (MONDAY, None, MONDAY, time(0), "time-off-order", "until"),
+        (date(2026, 12, 1), None, date(2026, 12, 31), None, "time-off-over", "until"),
+        (date(2026, 12, 1), None, date(2027, 1, 1), time(9), "time-off-over", "until"),
+        (MONDAY, None, date(2029, 1, 6), None, "time-off-long", "until"),
+        (date(1999, 12, 31), None, MONDAY, None, "time-off-year", "since"),
+        (date.min, None, MONDAY, None, "time-off-year", "since"),
+        (MONDAY, None, date.max, None, "time-off-year", "until"),
+    ],
+)
+def test_time_off_that_cannot_be_meant_is_refused(
+    first: date, starts: time | None, last: date, ends: time | None, code: str, field: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        time_off_period(first, starts, last, ends, KOLKATA, now=NOW)
+    assert (refused.value.code, refused.value.field) == (code, field)
 
 
 def test_t5_a_trainer_without_hours_may_be_kept() -> None:

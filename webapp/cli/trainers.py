@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +17,11 @@ from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict, Invalid, NotFound
-from webapp.core.intervals import Interval, resolve_local
 from webapp.courses import queries as courses
 from webapp.db.work import Work
 from webapp.households.rules import Gender, Language
 from webapp.trainers import queries, service
-from webapp.trainers.rules import TrainerCommand
+from webapp.trainers.rules import TrainerCommand, time_off_period
 from webapp.zones import queries as zones
 
 trainer_group = AppGroup("trainer", help="The roster.")
@@ -127,17 +125,14 @@ def list_trainers(operator_name: str | None) -> None:
 @click.option("--reason", default="")
 def record_time_off(trainer: str, operator_name: str | None, begin: str, end: str, reason: str) -> None:
     """Record that TRAINER is away. It may lie over booked sessions: those need cover then."""
-    (first, starts), (last, ends) = values.instant(begin), values.until(end)
+    (first, starts), (last, ends) = values.instant(begin), values.instant(end)
 
     def carry_out(work: Work) -> None:
         trainer_id = _trainer_id(work.db, operator_name, trainer)
         zone = queries.trainer(work.db, trainer_id, visible_to=SYSTEM).time_zone
-        starts_at = resolve_local(first, time.min if starts is None else starts, zone).at
-        ends_at = resolve_local(last, ends, zone).at
-        if starts_at >= ends_at:
-            raise Invalid("time-off-order", "Time off must end after it starts.", field="until")
-        period = Interval(starts_at, ends_at)
-        service.record_time_off(work, trainer_id, period, reason, by=SYSTEM, now=clock.now())
+        now = clock.now()
+        period = time_off_period(first, starts, last, ends, zone, now=now)
+        service.record_time_off(work, trainer_id, period, reason, by=SYSTEM, now=now)
 
     change(carry_out)
     click.echo(f"{trainer} is away from {begin} until {end}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date, time, timedelta
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,12 +47,6 @@ def instant(text: str) -> tuple[date, time | None]:
         return date.fromisoformat(day), _time(clock.strip()) if clock else None
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not a day like 2027-01-04, or 2027-01-04 09:00.") from error
-
-
-def until(text: str) -> tuple[date, time]:
-    """The end of a period: a day alone counts whole, so it ends at the next midnight."""
-    day, at = instant(text)
-    return (day, at) if at is not None else (day + timedelta(days=1), time(0))
 
 
 def ring(text: str) -> tuple[Location, ...]:

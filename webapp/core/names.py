@@ -50,6 +50,18 @@ def clean_name(text: str, *, field: str = "name") -> str:
     return name
 
 
+def clean_lines(text: str, *, limit: int, field: str) -> str:
+    """Several lines as they are stored and shown: NFC, no control characters but line ends and tabs, no space around.
+
+    Raises ``Invalid`` for ``field`` when that is longer than ``limit`` characters.
+    """
+    kept = (c for c in text.replace("\r\n", "\n") if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    lines = unicodedata.normalize("NFC", "".join(kept)).strip()
+    if len(lines) > limit:
+        raise Invalid("text-too-long", "Use at most %(limit)s characters.", field=field, limit=limit)
+    return lines
+
+
 def search_words(text: str) -> str:
     """What somebody looks for: single spaces, nothing invisible (PostgreSQL takes no NUL), ``MAX_NAME`` at most."""
     return _without_invisible(text)[:MAX_NAME]

@@ -244,6 +244,7 @@ def as_command(db: Session, trainer_id: UUID) -> TrainerCommand:
         zone_ids=tuple(db.scalars(select(TrainerZone.zone_id).where(TrainerZone.trainer_id == trainer_id))),
         hours=_hours_of(db, trainer_id),
         active=found.active,
+        notes=found.notes,
     )
 
 

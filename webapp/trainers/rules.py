@@ -4,19 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from webapp.core.errors import Invalid
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval, merged, resolve_local
-from webapp.core.names import clean_name
+from webapp.core.names import clean_lines, clean_name
 from webapp.households.rules import Gender, Language
 
 MAX_COURSES = 3
 """Default of the setting for rule T3: how many courses a trainer may be certified for."""
 
 MINUTES_PER_DAY = 24 * 60
+
+MAX_NOTES = 2000
+"""Longest notes about a trainer, in characters."""
+
+LONGEST_TIME_OFF: Final = timedelta(days=2 * 366)
+"""Whoever is away for longer is no longer active."""
+_YEARS: Final = range(2000, 2200)
+
+
+class Source(StrEnum):
+    """Where a trainer is kept."""
+
+    DESK = "desk"
+    SERVICE = "service"
+
+
+class Standing(StrEnum):
+    """Whether a trainer can be proposed; one who has left the trainer service is not merely inactive."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    LEFT = "left"
+
+    @classmethod
+    def of(cls, active: bool, left_at: datetime | None) -> Standing:
+        """How a trainer stands."""
+        if active:
+            return cls.ACTIVE
+        return cls.INACTIVE if left_at is None else cls.LEFT
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,6 +103,30 @@ def open_periods(hours: Iterable[WorkingHours], on: date, time_zone: str) -> lis
     return merged(found)
 
 
+def time_off_period(
+    first: date, starts: time | None, last: date, ends: time | None, time_zone: str, *, now: datetime
+) -> Interval:
+    """Time off from one local date to another, as UTC; a day without a time counts whole.
+
+    Raises ``Invalid`` for field ``until`` when it ends before it starts, is over already or lasts too long, and for
+    either field when a date is out of every calendar.
+    """
+    for day, field in ((first, "since"), (last, "until")):
+        if day.year not in _YEARS:
+            raise Invalid("time-off-year", "Give a date of this century.", field=field)
+    starts_at = resolve_local(first, time(0) if starts is None else starts, time_zone).at
+    whole = ends is None
+    ends_at = resolve_local(last + timedelta(days=whole), time(0) if ends is None else ends, time_zone).at
+    if starts_at >= ends_at:
+        raise Invalid("time-off-order", "Time off must end after it starts.", field="until")
+    if ends_at <= now:
+        raise Invalid("time-off-over", "This time is over already: nothing would come of it.", field="until")
+    if ends_at - starts_at > LONGEST_TIME_OFF:
+        sentence = "That is more than two years. Make the trainer inactive instead."
+        raise Invalid("time-off-long", sentence, field="until")
+    return Interval(starts_at, ends_at)
+
+
 def shared_time_zone(time_zones: Collection[str]) -> str:
     """The one time zone of all of a trainer's zones. Raises ``Invalid`` for field ``zones`` when none or several."""
     distinct = set(time_zones)
@@ -106,9 +161,10 @@ class TrainerCommand:
     zone_ids: tuple[UUID, ...]
     hours: tuple[WorkingHours, ...]
     active: bool = True
+    notes: str = ""
 
     def checked(self, *, max_courses: int = MAX_COURSES) -> TrainerCommand:
-        """The same, cleaned, nothing twice. Raises ``Invalid`` for ``name``, ``courses``, ``zones`` or ``hours``."""
+        """The same, cleaned, nothing twice. Raises ``Invalid`` for ``name``, ``courses``, ``hours`` or ``notes``."""
         check_courses(self.course_ids, max_courses=max_courses)
         check_hours(self.hours)
         return replace(
@@ -118,4 +174,5 @@ class TrainerCommand:
             course_ids=tuple(dict.fromkeys(self.course_ids)),
             zone_ids=tuple(dict.fromkeys(self.zone_ids)),
             hours=tuple(sorted(self.hours)),
+            notes=clean_lines(self.notes, limit=MAX_NOTES, field="notes"),
         )

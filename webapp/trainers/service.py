@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
 from webapp.core.actor import Actor
-from webapp.core.errors import Invalid, NotFound
+from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.ids import new_id
 from webapp.core.intervals import Interval
 from webapp.core.job_names import JobName
 from webapp.core.names import clean_name
+from webapp.core.seen import fingerprint
 from webapp.db.base import violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
@@ -30,29 +31,54 @@ from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, sha
 from webapp.trainers.sync_rules import Owned, owned_among
 from webapp.zones.queries import zone_terms
 
-__all__ = ["TrainerCommand", "WorkingHours", "block", "change", "create", "record_time_off", "unblock"]
+__all__ = [
+    "TrainerCommand",
+    "WorkingHours",
+    "block",
+    "change",
+    "create",
+    "record_time_off",
+    "remove_time_off",
+    "seen_of",
+    "unblock",
+]
 
 MAX_REASON = 200
 
 
-def create(work: Work, command: TrainerCommand, *, by: Actor, now: datetime, max_courses: int = MAX_COURSES) -> UUID:
+def create(
+    work: Work,
+    command: TrainerCommand,
+    *,
+    by: Actor,
+    now: datetime,
+    max_courses: int = MAX_COURSES,
+    key: UUID | None = None,
+) -> UUID:
     """Put a trainer on the roster; the time zone is that of the zones.
 
-    Raises ``Invalid`` for the field at fault, ``NotFound`` for an operator that is not the actor's.
+    Raises ``Invalid`` for the field at fault, ``NotFound`` for an operator that is not the actor's. ``key`` is the id
+    from a form that may be sent twice: the second time raises ``Conflict`` ``trainer-entered``, or ``NotFound`` when
+    it is another's.
     """
     if not by.sees_everything and by.operator_id != command.operator_id:
         raise NotFound()
     checked = command.checked(max_courses=max_courses)
-    trainer = Trainer(
-        id=new_id(),
+    fresh = insert(Trainer).values(
+        id=key or new_id(),
         operator_id=checked.operator_id,
         created_at=now,
         time_zone=_time_zone(work.db, checked),
         **_own_columns(checked),
     )
-    work.db.add(trainer)
+    trainer: Trainer | None = work.db.scalar(
+        fresh.on_conflict_do_nothing(index_elements=[Trainer.id]).returning(Trainer)
+    )
+    if trainer is None:
+        raise _entered(work.db, key, by)
     _add_lists(work, trainer, checked)
     _flush(work)
+    facts = _facts(checked)
     audit.record(
         work,
         "trainer.created",
@@ -60,11 +86,16 @@ def create(work: Work, command: TrainerCommand, *, by: Actor, now: datetime, max
         trainer.id,
         operator_id=trainer.operator_id,
         by=by,
-        after=_facts(checked),
+        after=_told(facts, facts.keys() if checked.notes else facts.keys() - {"notes"}),
         at=now,
     )
     _ring(work, trainer.operator_id)
     return trainer.id
+
+
+def seen_of(command: TrainerCommand) -> str:
+    """What a form that changes a trainer has seen of them."""
+    return fingerprint(*_facts(command).values())
 
 
 def change(
@@ -75,17 +106,23 @@ def change(
     by: Actor,
     now: datetime,
     max_courses: int = MAX_COURSES,
+    seen: str | None = None,
 ) -> bool:
     """Make a trainer what the command says, lists as a whole; whether anything changed. The operator never changes.
 
-    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for the field at fault:
-    ``owned-by-service`` where the trainer service says what it is, ``trainer-left`` for one whom it no longer names.
+    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Conflict`` ``trainer-changed`` when the
+    trainer is not any more what ``seen`` says, and ``Invalid`` for the field at fault: ``owned-by-service`` where the
+    trainer service says what it is, ``trainer-left`` for one whom it no longer names.
     """
     trainer = _locked(work.db, trainer_id, by)
     known = queries.as_command(work.db, trainer_id)
-    if Owned.COURSES in trainer.service_fields:
-        max_courses = max(max_courses, len(known.course_ids))  # what the service says of them is no fault of this form
-    checked = command.checked(max_courses=max_courses)
+    if seen is not None and seen != seen_of(known):
+        raise Conflict(
+            "trainer-changed", "Somebody changed this trainer a moment ago. Look at it again before you change it."
+        )
+    # More certifications than one may have, as the trainer service may say, hinder no change of the rest.
+    kept = len(known.course_ids) if set(command.course_ids) == set(known.course_ids) else 0
+    checked = command.checked(max_courses=max(max_courses, kept))
     if checked.operator_id != trainer.operator_id:
         raise Invalid("trainer-operator", "A trainer stays with their operator.", field="operator")
     before, after = _facts(known), _facts(checked)
@@ -108,31 +145,38 @@ def change(
         trainer_id,
         operator_id=trainer.operator_id,
         by=by,
-        before={name: before[name] for name in changed},
-        after={name: after[name] for name in changed},
+        before=_told(before, changed - {"notes"}),
+        after=_told(after, changed),
         at=now,
     )
     _ring(work, trainer.operator_id)
     return True
 
 
-def record_time_off(work: Work, trainer_id: UUID, period: Interval, reason: str, *, by: Actor, now: datetime) -> UUID:
+def record_time_off(
+    work: Work, trainer_id: UUID, period: Interval, reason: str, *, by: Actor, now: datetime, key: UUID | None = None
+) -> UUID:
     """Record that a trainer is away. It may lie over booked slots, as sickness does: those then need cover.
 
-    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for too long a reason.
+    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for too long a reason. ``key``
+    is the id from a form that may be sent twice: the second time changes nothing; ``NotFound`` when it is another's.
     """
     trainer = _locked(work.db, trainer_id, by)
     words = clean_name(reason, field="reason") if reason.strip() else ""
-    time_off_id = new_id()
-    work.db.add(
-        TimeOff(
-            id=time_off_id,
-            operator_id=trainer.operator_id,
-            trainer_id=trainer_id,
-            period=Range(period.starts_at, period.ends_at, bounds="[)"),
-            reason=words,
-        )
+    fresh = insert(TimeOff).values(
+        id=key or new_id(),
+        operator_id=trainer.operator_id,
+        trainer_id=trainer_id,
+        period=Range(period.starts_at, period.ends_at, bounds="[)"),
+        reason=words,
     )
+    added = fresh.on_conflict_do_nothing(index_elements=[TimeOff.id]).returning(TimeOff.id)
+    time_off_id: UUID | None = work.db.scalar(added)
+    if time_off_id is None:
+        recorded = work.db.scalar(select(TimeOff.id).where(TimeOff.id == key, TimeOff.trainer_id == trainer_id))
+        if recorded is None:
+            raise NotFound()
+        return recorded
     audit.record(
         work,
         "trainer.time_off_recorded",
@@ -144,6 +188,34 @@ def record_time_off(work: Work, trainer_id: UUID, period: Interval, reason: str,
         at=now,
     )
     return time_off_id
+
+
+def remove_time_off(work: Work, trainer_id: UUID, time_off_id: UUID, *, by: Actor, now: datetime) -> bool:
+    """Take back that a trainer is away; doing it again changes nothing. Whether there was anything to take back.
+
+    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` ``owned-by-service`` for what
+    the trainer service says: it would be back after the next synchronisation.
+    """
+    trainer = _locked(work.db, trainer_id, by)
+    row = work.db.scalar(select(TimeOff).where(TimeOff.id == time_off_id, TimeOff.trainer_id == trainer_id))
+    if row is None:
+        return False
+    if row.from_service:
+        sentence = "The trainer service says so: it has to be taken back there."
+        raise Invalid("owned-by-service", sentence, field=Owned.TIME_OFF.value)
+    work.db.delete(row)
+    audit.record(
+        work,
+        "trainer.time_off_removed",
+        "trainer",
+        trainer_id,
+        operator_id=trainer.operator_id,
+        by=by,
+        before={"id": row.id, "starts_at": row.period.lower, "ends_at": row.period.upper, "reason": row.reason},
+        at=now,
+    )
+    _ring(work, trainer.operator_id)
+    return True
 
 
 def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: Actor, now: datetime) -> None:
@@ -254,6 +326,13 @@ def _must_be_ours(trainer: Trainer, changed: Collection[str], command: TrainerCo
         trainer.left_at = None
 
 
+def _entered(db: Session, trainer_id: UUID | None, by: Actor) -> Conflict | NotFound:
+    mine = select(Trainer.id).where(Trainer.id == trainer_id, owned_by(Trainer.operator_id, by))
+    if db.scalar(mine) is None:
+        return NotFound()
+    return Conflict("trainer-entered", "This trainer was entered already.")
+
+
 def _time_zone(db: Session, command: TrainerCommand) -> str:
     terms = [zone for zone in zone_terms(db, command.zone_ids) if zone.operator_id == command.operator_id]
     if len(terms) < len(command.zone_ids):
@@ -269,6 +348,7 @@ def _own_columns(command: TrainerCommand) -> dict[str, Any]:
         "base_lng": command.base.lng if command.base else None,
         "gender": command.gender.value if command.gender else None,
         "languages": [language.value for language in command.languages],
+        "notes": command.notes,
     }
 
 
@@ -288,6 +368,12 @@ def _facts(command: TrainerCommand) -> dict[str, Any]:
         "course_ids": sorted(command.course_ids),
         "zone_ids": sorted(command.zone_ids),
     }
+
+
+def _told(facts: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """These facts for the audit. Notes may speak of people who want that erased: only that there are others is told."""
+    told = {name: fact for name, fact in facts.items() if name in names and name != "notes"}
+    return told | {"notes_changed": True} if "notes" in names else told
 
 
 def _flush(work: Work) -> None:
