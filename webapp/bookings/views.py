@@ -19,6 +19,7 @@ from webapp.core import clock
 from webapp.core.actor import Permission
 from webapp.courses.queries import CourseRow, active_courses
 from webapp.db.work import read_only, unit_of_work
+from webapp.households.words import language_name
 from webapp.web.access import current_actor, requires
 from webapp.web.forms import BaseForm
 from webapp.web.htmx import redirect_after, render_page_or_fragment
@@ -29,7 +30,7 @@ from webapp.zones.queries import ZoneChoice, zone_choices
 bp = Blueprint("bookings", __name__)
 bp.add_app_template_global(words.class_type_word, "class_type_word")
 bp.add_app_template_global(words.delivery_mode_word, "delivery_mode_word")
-bp.add_app_template_global(words.language_name, "language_name")
+bp.add_app_template_global(language_name, "language_name")
 bp.add_app_template_global(words.wish_words, "wish_words")
 
 

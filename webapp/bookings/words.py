@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from webapp.bookings.rules import BookingStatus, ClassType, DeliveryMode, EnquiryStatus, PaymentStatus
-from webapp.households.rules import Gender, Language
+from webapp.households.rules import Gender
+from webapp.households.words import language_name
 
 CLASS_TYPES: Final[dict[ClassType, Any]] = {
     ClassType.ONE_ON_ONE: _l("One student"),
@@ -54,19 +54,6 @@ GENDERS: Final[dict[Gender, Any]] = {
     Gender.MALE: _l("A man"),
     Gender.OTHER: _l("Another gender"),
 }
-
-
-def language_name(code: str | None) -> str:
-    """A language by its ISO 639-1 code, as the reader calls it: "Telugu"; nothing for nothing."""
-    if not code:
-        return ""
-    locale = get_locale()
-    return str(locale.languages.get(code, code)) if locale else code
-
-
-def languages() -> list[tuple[str, str]]:
-    """The languages families are spoken to in, as (code, word), for a list to choose from."""
-    return [(language.value, language_name(language.value)) for language in Language]
 
 
 def class_type_word(value: ClassType) -> Any:

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from webapp.audit.queries import Happened
 from webapp.bookings.rules import ClassType, DeliveryMode, PaymentStatus
-from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, PAYMENTS, language_name
+from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, PAYMENTS
 from webapp.core.actor import ActorKind
 from webapp.desk.queries.family_data import FamilyData, Row
 from webapp.desk.words import event_words
+from webapp.households.words import language_name
 from webapp.web.filters import clock_time, day, instant
 from webapp.web.status import status_look
 from webapp.web.words import _

@@ -21,7 +21,7 @@ from webapp.accounts.rules import normalised_email
 from webapp.assignments.fixes import FixKind
 from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import TOTALS, ClassType, DeliveryMode, EnquiryStatus
-from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, GENDERS, languages
+from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, GENDERS
 from webapp.core.errors import DomainError, Invalid
 from webapp.core.geo import Location
 from webapp.core.ids import new_id
@@ -33,6 +33,7 @@ from webapp.desk.rules import Wish
 from webapp.desk.service import Ask, BookCommand, FamilyCommand
 from webapp.households.queries import HouseholdDetail
 from webapp.households.rules import Gender, GuardianCommand, Language, StudentCommand
+from webapp.households.words import languages
 from webapp.web.filters import day
 from webapp.web.forms import (
     BaseForm,
