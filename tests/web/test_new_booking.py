@@ -264,7 +264,7 @@ BAD: list[tuple[Data, str]] = [
     ({"location": "17, 181"}, "Give a number between -180 and 180."),
     ({"location": "nan, 83"}, "Give degrees as a number"),
     ({"location": "17,5, 83,2"}, "Give latitude and longitude"),
-    ({"location": "12,5"}, "No zone serves this place."),
+    ({"location": "12,5"}, "Write the decimals with a point: 17.6868, 83.2185."),
     ({"location": "P6P9+PF"}, "This Plus Code is short."),
     ({"timeslot": "25:00"}, "Give the time as hours and minutes"),
     ({"timeslot": "23:40"}, "must end by midnight"),

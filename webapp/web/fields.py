@@ -80,7 +80,7 @@ class LongTextField(TextField):
     lines = True
 
 
-class _ParsedField(Field):
+class ParsedField(Field):
     """A field whose text is read into a value; the typed text stays in place when it cannot be read."""
 
     widget: Any = TextInput()
@@ -120,7 +120,7 @@ def read_degrees(text: str, limit: int) -> float:
     return value
 
 
-class LatitudeField(_ParsedField):
+class LatitudeField(ParsedField):
     """Degrees north, -90…90; ``data`` is a float or ``None``."""
 
     limit = 90
@@ -136,7 +136,7 @@ class LongitudeField(LatitudeField):
     limit = 180
 
 
-class LocationField(_ParsedField):
+class LocationField(ParsedField):
     """A place in one field: "17.6868, 83.2185", a full Plus Code, or a short one with its town.
 
     ``data`` is a ``Location`` or ``None``. Short codes need ``find_town``; without it they are refused in words.
@@ -163,6 +163,9 @@ class LocationField(_ParsedField):
             code, _space, town = text.replace(",", " ").partition(" ")
             if openlocationcode.isValid(code.upper()):
                 return self._from_code(code.upper(), town.strip())
+        if re.fullmatch(r"[-+]?[0-9]{1,3},[0-9]+", text, re.ASCII):
+            # One number with a comma, or two places in whole degrees: nobody lives at the second.
+            raise ValidationError(_l("Write the decimals with a point: 17.6868, 83.2185."))
         parts = [part for part in text.replace(";", ",").split(",") if part.strip()]
         if len(parts) == 1:
             parts = text.split()
@@ -180,7 +183,7 @@ class LocationField(_ParsedField):
         return Location(round(area.latitudeCenter, 6), round(area.longitudeCenter, 6))
 
 
-class PhoneField(_ParsedField):
+class PhoneField(ParsedField):
     """A phone number; ``data`` is E.164 ("+919876543210") or ``None``. ``region`` is assumed without a leading +."""
 
     def __init__(
@@ -214,7 +217,7 @@ class PhoneField(_ParsedField):
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
-class IdField(_ParsedField):
+class IdField(ParsedField):
     """An id as it stands in an address or in the audit; ``data`` is a ``UUID`` or ``None``."""
 
     def read(self, text: str) -> UUID:
@@ -225,7 +228,7 @@ class IdField(_ParsedField):
             raise ValidationError(_l("Give the whole id, for example 01920000-0000-7000-8000-000000000001.")) from error
 
 
-class TimeslotField(_ParsedField):
+class TimeslotField(ParsedField):
     """A local wall-clock time, HH:MM; ``data`` is a ``time`` without a zone, or ``None``."""
 
     widget = TimeInput()
@@ -242,7 +245,7 @@ class TimeslotField(_ParsedField):
         return value.strftime("%H:%M")
 
 
-class DayField(_ParsedField):
+class DayField(ParsedField):
     """A local date; ``data`` is a ``date`` or ``None``."""
 
     widget = DateInput()
@@ -376,6 +379,7 @@ __all__ = [
     "LocationField",
     "LongTextField",
     "LongitudeField",
+    "ParsedField",
     "PhoneField",
     "TextField",
     "TimeslotField",
