@@ -162,15 +162,15 @@ def test_time_off_counts_whole_days_and_takes_times_where_they_are_given() -> No
 @pytest.mark.parametrize(
     ("first", "starts", "last", "ends", "code", "field"),
     [
-        (MONDAY, None, MONDAY - timedelta(days=1), None, "time-off-order", "until"),
-        (MONDAY, time(9), MONDAY, time(9), "time-off-order", "until"),
-        (MONDAY, None, MONDAY, time(0), "time-off-order", "until"),
-        (date(2026, 12, 1), None, date(2026, 12, 31), None, "time-off-over", "until"),
-        (date(2026, 12, 1), None, date(2027, 1, 1), time(9), "time-off-over", "until"),
-        (MONDAY, None, date(2029, 1, 6), None, "time-off-long", "until"),
-        (date(1999, 12, 31), None, MONDAY, None, "time-off-year", "since"),
-        (date.min, None, MONDAY, None, "time-off-year", "since"),
-        (MONDAY, None, date.max, None, "time-off-year", "until"),
+        (MONDAY, None, MONDAY - timedelta(days=1), None, "time-off-order", "to_date"),
+        (MONDAY, time(9), MONDAY, time(9), "time-off-order", "to_date"),
+        (MONDAY, None, MONDAY, time(0), "time-off-order", "to_date"),
+        (date(2026, 12, 1), None, date(2026, 12, 31), None, "time-off-over", "to_date"),
+        (date(2026, 12, 1), None, date(2027, 1, 1), time(9), "time-off-over", "to_date"),
+        (MONDAY, None, date(2029, 1, 6), None, "time-off-long", "to_date"),
+        (date(1999, 12, 31), None, MONDAY, None, "time-off-year", "from_date"),
+        (date.min, None, MONDAY, None, "time-off-year", "from_date"),
+        (MONDAY, None, date.max, None, "time-off-year", "to_date"),
     ],
 )
 def test_time_off_that_cannot_be_meant_is_refused(

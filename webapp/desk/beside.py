@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from uuid import UUID
 
 from flask import Flask
@@ -15,12 +16,13 @@ from webapp.bookings import mentions as bookings
 from webapp.core.actor import Actor
 from webapp.core.intervals import Interval
 from webapp.courses import views as course_pages
+from webapp.desk.places import find_town
 from webapp.households import views as household_pages
 from webapp.operators import queries as operators
 from webapp.operators import views as operator_pages
-from webapp.schedule.queries import slots_of_trainer
+from webapp.schedule.queries import booked_from, slots_of_trainer
 from webapp.trainers import queries as trainers
-from webapp.trainers import views as trainer_pages
+from webapp.trainers import questions as trainer_pages
 from webapp.trainers.mentions import blocks_of_household
 from webapp.trainers.week import WeekSlot
 from webapp.zones import queries as zones
@@ -33,6 +35,8 @@ def register(app: Flask) -> None:
     zone_pages.TRAINERS_BY.answer_with(app, _trainers_by_zone)
     zone_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_zone)
     trainer_pages.SLOTS_OF.answer_with(app, _slots_of_trainer)
+    trainer_pages.BOOKED_FROM.answer_with(app, _booked_from)
+    trainer_pages.FIND_TOWN.answer_with(app, find_town)
     household_pages.BOOKINGS_OF.answer_with(app, bookings.bookings_of_household)
     household_pages.APART_FROM.answer_with(app, blocks_of_household)
     course_pages.TRAINERS_BY.answer_with(app, _trainers_by_course)
@@ -74,6 +78,10 @@ def _slots_of_trainer(db: Session, trainer_id: UUID, period: Interval, actor: Ac
         for slot in slots
         if slot.booking_id in named
     )
+
+
+def _booked_from(db: Session, trainer_id: UUID, since: datetime, actor: Actor) -> tuple[Interval, ...]:
+    return booked_from(db, trainer_id, since, visible_to=actor)
 
 
 def _people_called(db: Session, text: str, actor: Actor) -> frozenset[UUID]:

@@ -73,13 +73,21 @@ class HouseholdDetail:
 
 
 def households_index(
-    db: Session, *, visible_to: Actor, search: str = "", limit: int | None = None, offset: int = 0
+    db: Session,
+    *,
+    visible_to: Actor,
+    search: str = "",
+    operator_id: UUID | None = None,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> tuple[tuple[HouseholdRow, ...], int]:
     """The families the actor may see, newest first, and how many there are in all.
 
     ``search`` is looked for in guardians' names and telephone numbers and in students' names.
     """
     wanted = [owned_by(Household.operator_id, visible_to)]
+    if operator_id is not None:
+        wanted.append(Household.operator_id == operator_id)
     if search:
         wanted.append(_matches(search))
     first = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -49,3 +50,18 @@ def slots_of_trainer(db: Session, trainer_id: UUID, period: Interval, *, visible
         SlotRow(id_, booking_id, session_id, status, Interval(starts_at, ends_at))
         for id_, booking_id, session_id, status, starts_at, ends_at in rows
     )
+
+
+def booked_from(db: Session, trainer_id: UUID, since: datetime, *, visible_to: Actor) -> tuple[Interval, ...]:
+    """When a trainer teaches from an instant on, as far as it is approved, earliest first."""
+    rows = db.execute(
+        select(func.lower(ScheduleSlot.period), func.upper(ScheduleSlot.period))
+        .where(
+            ScheduleSlot.trainer_id == trainer_id,
+            ScheduleSlot.status == SlotStatus.BOOKED,
+            func.lower(ScheduleSlot.period) >= since,
+            owned_by(ScheduleSlot.operator_id, visible_to),
+        )
+        .order_by(func.lower(ScheduleSlot.period))
+    )
+    return tuple(Interval(*row) for row in rows)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, select
 from sqlalchemy.orm import Session
 
 from webapp.core.actor import Actor
@@ -18,9 +20,17 @@ from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
 from webapp.households.rules import Gender, Language
 from webapp.operators.models import Operator
-from webapp.trainers.models import TimeOff, Trainer, TrainerCourse, TrainerHours, TrainerZone
-from webapp.trainers.rules import TrainerCommand, WorkingHours
+from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse, TrainerHours, TrainerZone
+from webapp.trainers.rules import Source, Standing, TrainerCommand, WorkingHours
+from webapp.trainers.sync_models import ServiceState
+from webapp.trainers.sync_rules import Owned
 from webapp.zones.models import Zone
+
+_STANDS: Final[dict[Standing, ColumnElement[bool]]] = {
+    Standing.ACTIVE: Trainer.active.is_(True),
+    Standing.INACTIVE: and_(not_(Trainer.active), Trainer.left_at.is_(None)),
+    Standing.LEFT: Trainer.left_at.is_not(None),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,14 @@ class TrainerRow:
     has_hours: bool
     courses: tuple[str, ...]
     zones: tuple[str, ...]
+    from_service: bool
+    held_back_at: datetime | None
+    left_at: datetime | None
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the trainer can be proposed."""
+        return Standing.of(self.active, self.left_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +65,32 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainerName:
+    """A trainer as pages about a part of them need it."""
+
+    id: UUID
+    name: str
+    operator_id: UUID
+    time_zone: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Away:
-    """A period of time off."""
+    """A period of time off; what the trainer service says stays as it says."""
 
     id: UUID
     period: Interval
     reason: str
+    from_service: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerDetail:
-    """A trainer as their page shows them; hours are wall clock in ``time_zone``."""
+    """A trainer as their page shows them; hours are wall clock in ``time_zone``.
+
+    ``owned`` is what the trainer service says of them; since ``held_back_at`` what it says cannot be used.
+    """
 
     id: UUID
     operator_id: UUID
@@ -71,6 +104,34 @@ class TrainerDetail:
     courses: tuple[Named, ...]
     zones: tuple[Named, ...]
     hours: tuple[WorkingHours, ...]
+    notes: str
+    from_service: bool
+    owned: frozenset[Owned]
+    held_back_at: datetime | None
+    held_back_code: str | None
+    left_at: datetime | None
+    kept_apart: int
+    """How many families the trainer is kept apart from."""
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the trainer can be proposed."""
+        return Standing.of(self.active, self.left_at)
+
+    def as_command(self) -> TrainerCommand:
+        """The trainer as the command that would make them."""
+        return TrainerCommand(
+            operator_id=self.operator_id,
+            name=self.name,
+            base=self.base,
+            gender=self.gender,
+            languages=self.languages,
+            course_ids=tuple(course.id for course in self.courses),
+            zone_ids=tuple(zone.id for zone in self.zones),
+            hours=self.hours,
+            active=self.active,
+            notes=self.notes,
+        )
 
 
 def _course_names() -> ColumnElement[list[str]]:
@@ -103,6 +164,8 @@ def trainers_index(
     zone_id: UUID | None = None,
     course_id: UUID | None = None,
     operator_id: UUID | None = None,
+    source: Source | None = None,
+    standing: Standing | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[tuple[TrainerRow, ...], int]:
@@ -116,6 +179,11 @@ def trainers_index(
         wanted.append(exists().where(TrainerCourse.trainer_id == Trainer.id, TrainerCourse.course_id == course_id))
     if operator_id is not None:
         wanted.append(Trainer.operator_id == operator_id)
+    if source is not None:
+        known = Trainer.service_id.is_not(None)
+        wanted.append(known if source is Source.SERVICE else not_(known))
+    if standing is not None:
+        wanted.append(_STANDS[standing])
     rows = db.execute(
         select(
             Trainer.id,
@@ -127,6 +195,9 @@ def trainers_index(
             exists().where(TrainerHours.trainer_id == Trainer.id),
             _course_names(),
             _zone_names(),
+            Trainer.service_id.is_not(None),
+            Trainer.held_back_at,
+            Trainer.left_at,
         )
         .join(Operator, Operator.id == Trainer.operator_id)
         .where(*wanted)
@@ -135,19 +206,20 @@ def trainers_index(
         .offset(offset)
     )
     total = db.scalar(select(func.count()).select_from(Trainer).where(*wanted)) or 0
-    return tuple(TrainerRow(*row[:7], courses=tuple(row[7]), zones=tuple(row[8])) for row in rows), total
+    return tuple(TrainerRow(*row[:7], tuple(row[7]), tuple(row[8]), row[9], row[10], row[11]) for row in rows), total
 
 
 def trainer(db: Session, trainer_id: UUID, *, visible_to: Actor) -> TrainerDetail:
     """One trainer with courses, zones and hours. Raises ``NotFound``, also for another operator's (rule E2)."""
+    kept_apart = select(func.count()).where(TrainerBlock.trainer_id == Trainer.id).correlate(Trainer).scalar_subquery()
     row = db.execute(
-        select(Trainer, Operator.name)
+        select(Trainer, Operator.name, kept_apart)
         .join(Operator, Operator.id == Trainer.operator_id)
         .where(Trainer.id == trainer_id, owned_by(Trainer.operator_id, visible_to))
     ).one_or_none()
     if row is None:
         raise NotFound()
-    found, operator_name = row
+    found, operator_name, apart = row
     return TrainerDetail(
         id=found.id,
         operator_id=found.operator_id,
@@ -161,14 +233,38 @@ def trainer(db: Session, trainer_id: UUID, *, visible_to: Actor) -> TrainerDetai
         courses=tuple(Named(*row) for row in db.execute(_courses_of(trainer_id))),
         zones=tuple(Named(*row) for row in db.execute(_zones_of(trainer_id))),
         hours=_hours_of(db, trainer_id),
+        notes=found.notes,
+        from_service=found.service_id is not None,
+        owned=frozenset(Owned(name) for name in found.service_fields),
+        held_back_at=found.held_back_at,
+        held_back_code=found.held_back_code,
+        left_at=found.left_at,
+        kept_apart=apart,
     )
+
+
+def trainer_name(db: Session, trainer_id: UUID, *, visible_to: Actor) -> TrainerName:
+    """Who a trainer is. Raises ``NotFound``, also for another operator's (rule E2)."""
+    row = db.execute(
+        select(Trainer.id, Trainer.name, Trainer.operator_id, Trainer.time_zone, Trainer.active).where(
+            Trainer.id == trainer_id, owned_by(Trainer.operator_id, visible_to)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound()
+    return TrainerName(*row)
+
+
+def roster_fresh_at(db: Session) -> datetime | None:
+    """As of when the roster is what the trainer service says; nothing while it was never heard of."""
+    return db.scalar(select(ServiceState.fresh_at))
 
 
 def time_off_of(db: Session, trainer_id: UUID, period: Interval, *, visible_to: Actor) -> tuple[Away, ...]:
     """When a trainer is away within a period, earliest first."""
     asked = func.tstzrange(period.starts_at, period.ends_at)
     rows = db.execute(
-        select(TimeOff.id, func.lower(TimeOff.period), func.upper(TimeOff.period), TimeOff.reason)
+        select(TimeOff.id, func.lower(TimeOff.period), func.upper(TimeOff.period), TimeOff.reason, TimeOff.from_service)
         .where(
             TimeOff.trainer_id == trainer_id,
             owned_by(TimeOff.operator_id, visible_to),
@@ -176,7 +272,7 @@ def time_off_of(db: Session, trainer_id: UUID, period: Interval, *, visible_to: 
         )
         .order_by(func.lower(TimeOff.period), TimeOff.id)
     )
-    return tuple(Away(id_, Interval(starts_at, ends_at), reason) for id_, starts_at, ends_at, reason in rows)
+    return tuple(Away(id_, Interval(starts_at, ends_at), *rest) for id_, starts_at, ends_at, *rest in rows)
 
 
 def trainers_of_zone(db: Session, zone_id: UUID, *, visible_to: Actor) -> tuple[Named, ...]:

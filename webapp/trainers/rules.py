@@ -108,22 +108,22 @@ def time_off_period(
 ) -> Interval:
     """Time off from one local date to another, as UTC; a day without a time counts whole.
 
-    Raises ``Invalid`` for field ``until`` when it ends before it starts, is over already or lasts too long, and for
+    Raises ``Invalid`` for field ``to_date`` when it ends before it starts, is over already or lasts too long, and for
     either field when a date is out of every calendar.
     """
-    for day, field in ((first, "since"), (last, "until")):
+    for day, field in ((first, "from_date"), (last, "to_date")):
         if day.year not in _YEARS:
             raise Invalid("time-off-year", "Give a date of this century.", field=field)
     starts_at = resolve_local(first, time(0) if starts is None else starts, time_zone).at
     whole = ends is None
     ends_at = resolve_local(last + timedelta(days=whole), time(0) if ends is None else ends, time_zone).at
     if starts_at >= ends_at:
-        raise Invalid("time-off-order", "Time off must end after it starts.", field="until")
+        raise Invalid("time-off-order", "Time off must end after it starts.", field="to_date")
     if ends_at <= now:
-        raise Invalid("time-off-over", "This time is over already: nothing would come of it.", field="until")
+        raise Invalid("time-off-over", "This time is over already: nothing would come of it.", field="to_date")
     if ends_at - starts_at > LONGEST_TIME_OFF:
         sentence = "That is more than two years. Make the trainer inactive instead."
-        raise Invalid("time-off-long", sentence, field="until")
+        raise Invalid("time-off-long", sentence, field="to_date")
     return Interval(starts_at, ends_at)
 
 

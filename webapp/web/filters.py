@@ -60,6 +60,14 @@ def instant(value: datetime | None, zone: str) -> str:
     return f"{day(local.date())}, {local:%H:%M} {zone_abbreviation(local)}"
 
 
+def moment(value: datetime, zone: str) -> str:
+    """An aware instant as it is in an IANA zone, said shortly where it is today's there: "14:05 IST"."""
+    local = value.astimezone(ZoneInfo(zone))
+    if local.date() != clock.today_in(zone, clock.now()):
+        return instant(value, zone)
+    return f"{local:%H:%M} {zone_abbreviation(local)}"
+
+
 def iso(value: datetime) -> str:
     """An aware instant for a machine: ISO 8601 in UTC to the second."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -130,6 +138,7 @@ def register(app: Flask) -> None:
         day=day,
         clock=clock_time,
         instant=instant,
+        moment=moment,
         iso=iso,
         ago=ago,
         span=span,

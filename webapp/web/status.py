@@ -79,6 +79,7 @@ LOOKS: Final[dict[str, dict[str, Look]]] = {
     "active": {
         "active": Look("done", "circle-check", _("Active")),
         "inactive": Look("stopped", "circle-x", _("Inactive")),
+        "left": Look("stopped", "user-off", _("Has left")),
         "True": Look("done", "circle-check", _("Active")),
         "False": Look("stopped", "circle-x", _("Inactive")),
     },

@@ -100,6 +100,17 @@ class ZoneChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneOffer:
+    """A zone of one operator that somebody may work in, or still does although it is switched off."""
+
+    id: UUID
+    name: str
+    label: str
+    time_zone: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneTerms:
     """What a trainer who works in the zone must share with it."""
 
@@ -195,6 +206,22 @@ def zone_choices(db: Session, *, visible_to: Actor) -> tuple[ZoneChoice, ...]:
         .order_by(Zone.name_key, Operator.name_key, Zone.id)
     )
     return tuple(ZoneChoice(*row) for row in rows)
+
+
+def zones_of_operator(
+    db: Session, operator_id: UUID, *, visible_to: Actor, also: Collection[UUID] = ()
+) -> tuple[ZoneOffer, ...]:
+    """An operator's active zones, and those of ``also`` in any state, by name."""
+    rows = db.execute(
+        select(Zone.id, Zone.name, Zone.label, Zone.time_zone, Zone.active)
+        .where(
+            Zone.operator_id == operator_id,
+            Zone.active | Zone.id.in_(also),
+            owned_by(Zone.operator_id, visible_to),
+        )
+        .order_by(Zone.name_key, Zone.id)
+    )
+    return tuple(ZoneOffer(*row) for row in rows)
 
 
 def time_zones(db: Session, *, visible_to: Actor) -> tuple[str, ...]:

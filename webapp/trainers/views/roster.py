@@ -1,46 +1,51 @@
-"""Pages of the trainers: the list, and one trainer with their week."""
+"""The list of trainers, and one trainer with their week."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from flask import Blueprint, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from sqlalchemy.orm import Session
 
 from webapp.core import clock
-from webapp.core.actor import Actor, Permission
+from webapp.core.actor import Permission
 from webapp.core.intervals import Interval
 from webapp.core.names import search_words
 from webapp.courses import queries as courses
 from webapp.db.work import read_only
 from webapp.trainers import queries
-from webapp.trainers.forms import TrainerFilter
+from webapp.trainers.forms.roster import TrainerFilter
+from webapp.trainers.questions import BOOKED_FROM, SLOTS_OF
+from webapp.trainers.views.blueprint import bp
 from webapp.trainers.week import Row, Week, WeekSlot, grid, week_of
 from webapp.web.access import current_actor, requires
-from webapp.web.beside import Question
 from webapp.web.htmx import render_page_or_fragment
 from webapp.web.pagination import Page, page_args
+from webapp.web.words import _
 from webapp.zones import queries as zones
 
-bp = Blueprint("trainers", __name__, url_prefix="/trainers")
-
-SLOTS_OF: Question[[Session, UUID, Interval, Actor], tuple[WeekSlot, ...]] = Question("trainers.slots_of")
-
-AHEAD = timedelta(days=2 * 365)
+AHEAD = timedelta(days=2 * 366)
 """How far ahead time off is listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainersPage:
-    """The list."""
+    """The list; ``fresh_at`` is as of when the trainer service is believed, where somebody listed comes from it."""
 
     page: Page[queries.TrainerRow]
     filtered: bool
     several_operators: bool
+    fresh_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A period of time off, and how many booked sessions it hits: those need cover."""
+
+    away: queries.Away
+    booked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,10 @@ class TrainerPage:
     """One trainer, when they are away from now on, and one week."""
 
     trainer: queries.TrainerDetail
-    away: tuple[queries.Away, ...]
+    fresh_at: datetime | None
+    absences: tuple[Absence, ...]
+    uncovered: int
+    """How many booked sessions nobody will come to because the trainer is not active."""
     week: Week
     rows: tuple[Row, ...]
     slots: tuple[WeekSlot, ...]
@@ -58,7 +66,7 @@ class TrainerPage:
 @bp.get("")
 @requires(Permission.TRAINER_READ)
 def index() -> ResponseReturnValue:
-    """The trainers, filtered by name, zone and course."""
+    """The trainers, filtered by name, zone, course, where they are kept and how they stand."""
     actor, args = current_actor(), page_args(request.args)
     form = TrainerFilter(request.args, meta={"csrf": False})
     with read_only() as db:
@@ -75,14 +83,13 @@ def index() -> ResponseReturnValue:
             search=search_words(form.q.data or ""),
             zone_id=form.zone.data,
             course_id=form.course.data,
+            source=form.source.data,
+            standing=form.state.data,
             limit=args.limit,
             offset=args.offset,
         )
-    trainers = TrainersPage(
-        page=args.page_of(rows, total),
-        filtered=bool(form.q.data or form.zone.data or form.course.data),
-        several_operators=actor.sees_everything,
-    )
+        fresh_at = queries.roster_fresh_at(db) if any(row.from_service for row in rows) else None
+    trainers = TrainersPage(args.page_of(rows, total), form.filtered, actor.sees_everything, fresh_at)
     return render_page_or_fragment(
         "trainers/index.html", "trainers/_list.html", status=200 if valid else 422, trainers=trainers, form=form
     )
@@ -97,13 +104,21 @@ def show(trainer_id: UUID) -> ResponseReturnValue:
         trainer = queries.trainer(db, trainer_id, visible_to=actor)
         week = week_of(request.args.get("week", ""), trainer.time_zone, now=now)
         slots = SLOTS_OF(db, trainer_id, week.period, actor)
-        away_in_week = queries.time_off_of(db, trainer_id, week.period, visible_to=actor)
-        away = queries.time_off_of(db, trainer_id, Interval(now, now + AHEAD), visible_to=actor)
+        known = Interval(min(now, week.period.starts_at), max(now + AHEAD, week.period.ends_at))
+        away = queries.time_off_of(db, trainer_id, known, visible_to=actor)
+        booked = BOOKED_FROM(db, trainer_id, now, actor)
+        fresh_at = queries.roster_fresh_at(db) if trainer.from_service else None
     page = TrainerPage(
         trainer=trainer,
-        away=away,
+        fresh_at=fresh_at,
+        absences=tuple(
+            Absence(absence, sum(lesson.overlaps(absence.period) for lesson in booked))
+            for absence in away
+            if absence.period.ends_at > now and absence.period.starts_at < now + AHEAD
+        ),
+        uncovered=0 if trainer.active else len(booked),
         week=week,
-        rows=grid(week, slots, trainer.hours, [absence.period for absence in away_in_week]),
+        rows=grid(week, slots, trainer.hours, [absence.period for absence in away]),
         slots=slots,
         this_week=week_of("", trainer.time_zone, now=now).name,
     )
