@@ -28,7 +28,7 @@ from webapp.households.erasing import must_live
 from webapp.trainers import queries
 from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse, TrainerHours, TrainerZone
 from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, shared_time_zone
-from webapp.trainers.sync_rules import Owned, owned_among
+from webapp.trainers.sync_rules import owned_among
 from webapp.zones.queries import zone_terms
 
 __all__ = [
@@ -193,7 +193,7 @@ def record_time_off(
 def remove_time_off(work: Work, trainer_id: UUID, time_off_id: UUID, *, by: Actor, now: datetime) -> bool:
     """Take back that a trainer is away; doing it again changes nothing. Whether there was anything to take back.
 
-    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` ``owned-by-service`` for what
+    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Conflict`` ``owned-by-service`` for what
     the trainer service says: it would be back after the next synchronisation.
     """
     trainer = _locked(work.db, trainer_id, by)
@@ -201,8 +201,7 @@ def remove_time_off(work: Work, trainer_id: UUID, time_off_id: UUID, *, by: Acto
     if row is None:
         return False
     if row.from_service:
-        sentence = "The trainer service says so: it has to be taken back there."
-        raise Invalid("owned-by-service", sentence, field=Owned.TIME_OFF.value)
+        raise Conflict("owned-by-service", "The trainer service says so: it has to be taken back there.")
     work.db.delete(row)
     audit.record(
         work,

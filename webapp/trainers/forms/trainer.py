@@ -93,7 +93,7 @@ class TrainerForm(BaseForm):
     def __init__(self, offer: Offer, known: TrainerDetail | None = None, **kwargs: Any) -> None:
         self._offer = offer
         self._known = known.as_command() if known is not None else None
-        self._owned = known.owned if known is not None else frozenset()
+        self._owned = _kept_by_service(known) if known is not None else frozenset()
         if self._known is not None:
             kwargs["data"] = _as_typed(self._known)
         super().__init__(**kwargs)
@@ -156,6 +156,11 @@ class TrainerForm(BaseForm):
         if self._offer.several_time_zones:
             word = f"{word} ({zone.time_zone})"
         return word if zone.active else _("%(zone)s, switched off", zone=word)
+
+
+def _kept_by_service(known: TrainerDetail) -> frozenset[Owned]:
+    """What is not changed here; nor is one whom the service names no longer made active here."""
+    return known.owned | {Owned.ACTIVE} if known.from_service and known.left_at is not None else known.owned
 
 
 def _as_typed(known: TrainerCommand) -> dict[str, Any]:
