@@ -138,6 +138,7 @@ ASKED: dict[str, str] = {
     "course_sessions.index": "SELECT 'waiting' AS view",
     "desk.new_booking": "SELECT id AS household FROM households WHERE operator_id = :own ORDER BY id LIMIT 1",
     "households.index": "SELECT name AS q FROM students ORDER BY id LIMIT 1",
+    "trainers.create": "SELECT CAST(:own AS uuid) AS operator",
     "trainers.index": "SELECT name AS q FROM trainers ORDER BY id LIMIT 1",
     "zones.index": "SELECT name AS q FROM zones ORDER BY id LIMIT 1",
     "zones.lookup": "SELECT center_lat || ', ' || center_lng AS place FROM zones ORDER BY id LIMIT 1",

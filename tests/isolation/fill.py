@@ -143,6 +143,14 @@ _CALL = """
 """
 """A family that calls, and the enquiry that its call was."""
 
+_STRANGERS: Final = """
+    SELECT t.id AS trainer, g.household_id AS household, g.name AS guardian
+    FROM trainers t JOIN guardians g ON g.operator_id = t.operator_id
+    WHERE t.operator_id = :own AND NOT EXISTS (SELECT FROM trainer_blocks b WHERE b.household_id = g.household_id)
+    ORDER BY t.id, g.id LIMIT 1
+"""
+"""A trainer and a family who are not kept apart; the page finds the family by its guardian's name."""
+
 
 def _booking(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """A whole booking as the page sends it, with every id that its body may hold."""
@@ -186,6 +194,11 @@ def by_hand(world: World) -> Iterator[Request]:
     for story in world.stories:
         for row in world.rows(_CALL, own=story.operator_id):
             yield Request("POST", "", "/bookings/new", _booking(row))
+        for row in world.rows(_STRANGERS, own=story.operator_id):
+            apart = (("q", row["guardian"]), ("household", str(row["household"])), ("reason", "Because of a reason"))
+            yield Request("POST", "", f"/trainers/{row['trainer']}/apart", apart)
+        for row in world.rows(ARGUMENTS[frozenset({"household_id", "trainer_id"})], own=story.operator_id):
+            yield Request("POST", "", f"/trainers/{row['trainer_id']}/apart/{row['household_id']}/end")
     over = (
         "SELECT DISTINCT ON (g.household_id) g.household_id, g.name"
         " FROM guardians g JOIN bookings b ON b.household_id = g.household_id"

@@ -31,6 +31,7 @@ from webapp.clients.files import store_from_url
 from webapp.config import Settings
 from webapp.core.actor import SYSTEM, Role
 from webapp.core.ids import COMPANY_ID, new_id
+from webapp.core.intervals import Interval
 from webapp.course_sessions import service as course_sessions
 from webapp.course_sessions.rules import AttendanceMark
 from webapp.course_sessions.service import Outcome
@@ -226,6 +227,8 @@ def _story(make: Make, operator_id: UUID, marker: str) -> Story:
         if hour == 15:
             _teach_first(booking, by=staff)
     with unit_of_work() as work:
+        away = Interval(NOW + timedelta(days=200), NOW + timedelta(days=203))
+        trainers.record_time_off(work, hired[0], away, f"{marker} reason", by=staff.actor, now=NOW)
         trainers.block(work, hired[4], family().household_id, f"{marker} reason", by=staff.actor, now=NOW)
         for status in (EnquiryStatus.SERVICE_NOT_AVAILABLE, EnquiryStatus.DRAFT):
             command = EnquiryCommand(

@@ -70,7 +70,7 @@ def test_five_days_of_sick_leave_hit_five_sessions_which_then_need_cover(client:
     ],
 )
 def test_whole_days_are_easy_and_hours_possible(
-    client: DeskClient, desk: Taught, changed: dict[str, str], hit: int
+    client: DeskClient, desk: Taught, changed: dict[str, Any], hit: int
 ) -> None:
     panel = send(client, desk, htmx=True, part="answer", **changed)
     assert panel.text.lstrip().startswith('<div id="answer"')
