@@ -48,7 +48,7 @@ def test_five_days_of_sick_leave_hit_five_sessions_which_then_need_cover(client:
     assert "5 booked sessions will need cover. Wed 6 Jan 2027, 16:00 IST Thu 7 Jan 2027" in shown
     assert kept(desk) == []
     done = send(client, desk)
-    assert (done.status_code, done.location) == (303, f"/trainers/{desk.trainer_id}#time-off")
+    assert (done.status_code, done.location) == (303, f"/trainers/{desk.trainer_id}")
     after = client.get(f"/trainers/{desk.trainer_id}")
     assert "Recorded. 5 booked sessions need cover." in words(after)
     assert "fever" in after.text
@@ -123,7 +123,7 @@ def test_a_form_sent_twice_records_once(client: DeskClient, desk: Taught, htmx: 
     for _again in range(2):
         done = send(client, desk, htmx=htmx, key=key)
         where = done.headers["HX-Redirect"] if htmx else done.location
-        assert where == f"/trainers/{desk.trainer_id}#time-off"
+        assert where == f"/trainers/{desk.trainer_id}"
     assert len(kept(desk)) == 1
     other = desk.trainer("Bela")
     again = {"key": key, "from_date": "2027-01-06"}
@@ -139,7 +139,7 @@ def test_time_off_is_taken_back_once_and_the_waitlist_is_looked_at(
     bells.clear()
     for told in ("The time off is taken back.", "The time off was taken back already."):
         done = client.post(action)
-        assert (done.status_code, done.location) == (303, f"/trainers/{desk.trainer_id}#time-off")
+        assert (done.status_code, done.location) == (303, f"/trainers/{desk.trainer_id}")
         assert told in client.get(done.location).text
     assert bells == [(JobName.RETRY_WAITLIST, {"operator_id": str(desk.operator_id)})]
     assert kept(desk) == []

@@ -207,4 +207,4 @@ def test_the_place_of_a_trainer_is_read_only_too(client: DeskClient, desk: Desk)
     client.sign_in(desk.manager)
     page = words(client.get("trainers.edit", trainer_id=trainer_id))
     assert "Base 17.5000, 83.5000" in page
-    assert "Not said: they cannot be proposed" in page
+    assert "None said: they cannot be proposed." in page

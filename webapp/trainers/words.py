@@ -23,8 +23,8 @@ WEEKDAYS: Final = (
     _l("Sunday"),
 )
 SOURCES: Final[dict[Source, Any]] = {
-    Source.DESK: _l("In the desk"),
-    Source.SERVICE: _l("By the trainer service"),
+    Source.DESK: _l("The desk"),
+    Source.SERVICE: _l("Trainer service"),
 }
 STANDINGS: Final[dict[Standing, Any]] = {
     Standing.ACTIVE: _l("Active"),

@@ -15,7 +15,7 @@ class TrainerFilter(BaseForm):
     q = TextField(_l("Name"), max_length=120)
     zone = UuidSelectField(_l("Zone"))
     course = UuidSelectField(_l("Course"))
-    source = ChoiceSelectField(_l("Kept"), coerce=Source, choices=[("", _l("Anywhere")), *SOURCES.items()])
+    source = ChoiceSelectField(_l("Kept in"), coerce=Source, choices=[("", _l("Either")), *SOURCES.items()])
     state = ChoiceSelectField(_l("State"), coerce=Standing, choices=[("", _l("All")), *STANDINGS.items()])
 
     @property

@@ -18,9 +18,9 @@ class TimeOffForm(BaseForm):
 
     key = KeyField()
     from_date = DayField(_l("First day away"), [needed(_l("Give the first day."))])
-    from_time = TimeslotField(_l("From"))
+    from_time = TimeslotField(_l("From what time"))
     to_date = DayField(_l("Last day away"))
-    to_time = TimeslotField(_l("Until"))
+    to_time = TimeslotField(_l("Until what time"))
     reason = TextField(_l("Reason"), max_length=MAX_NAME)
 
     def period(self, time_zone: str, *, now: datetime) -> Interval:

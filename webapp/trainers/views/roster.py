@@ -56,7 +56,7 @@ class TrainerPage:
     fresh_at: datetime | None
     absences: tuple[Absence, ...]
     uncovered: int
-    """How many booked sessions nobody will come to because the trainer is not active."""
+    """How many booked sessions nobody will come to, because the trainer is away then or not active."""
     week: Week
     rows: tuple[Row, ...]
     slots: tuple[WeekSlot, ...]
@@ -108,15 +108,14 @@ def show(trainer_id: UUID) -> ResponseReturnValue:
         away = queries.time_off_of(db, trainer_id, known, visible_to=actor)
         booked = BOOKED_FROM(db, trainer_id, now, actor)
         fresh_at = queries.roster_fresh_at(db) if trainer.from_service else None
+    ahead = [absence for absence in away if absence.period.overlaps(Interval(now, now + AHEAD))]
     page = TrainerPage(
         trainer=trainer,
         fresh_at=fresh_at,
-        absences=tuple(
-            Absence(absence, sum(lesson.overlaps(absence.period) for lesson in booked))
-            for absence in away
-            if absence.period.ends_at > now and absence.period.starts_at < now + AHEAD
+        absences=tuple(Absence(absence, sum(map(absence.period.overlaps, booked))) for absence in ahead),
+        uncovered=sum(
+            not trainer.active or any(absence.period.overlaps(lesson) for absence in ahead) for lesson in booked
         ),
-        uncovered=0 if trainer.active else len(booked),
         week=week,
         rows=grid(week, slots, trainer.hours, [absence.period for absence in away]),
         slots=slots,

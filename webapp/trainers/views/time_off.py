@@ -64,7 +64,7 @@ def record_time_off(trainer_id: UUID) -> ResponseReturnValue:
         form.refuse(error)
         return _render(page, form, status=422)
     flash(_told(page))
-    return redirect_after(url_for("trainers.show", trainer_id=trainer_id, _anchor="time-off"))
+    return redirect_after(url_for("trainers.show", trainer_id=trainer_id))
 
 
 @bp.post("/<uuid:trainer_id>/time-off/<uuid:time_off_id>/remove")
@@ -74,7 +74,7 @@ def remove_time_off(trainer_id: UUID, time_off_id: UUID) -> ResponseReturnValue:
     actor = current_actor()
     gone = retrying(lambda work: service.remove_time_off(work, trainer_id, time_off_id, by=actor, now=clock.now()))
     flash(_("The time off is taken back.") if gone else _("The time off was taken back already."))
-    return redirect_after(url_for("trainers.show", trainer_id=trainer_id, _anchor="time-off"))
+    return redirect_after(url_for("trainers.show", trainer_id=trainer_id))
 
 
 def _told(page: TimeOffPage) -> str:
