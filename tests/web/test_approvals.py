@@ -374,10 +374,10 @@ def test_what_waits_counts_what_this_person_can_approve(franchise: Franchise, ma
     franchise_of(make).proposal()
     with read_only() as db:
         counts = {
-            person.role: pages.waiting_count(db, visible_to=person.actor)
+            person.role: None if (waiting := pages.waiting_count(person.actor)) is None else db.scalar(waiting)
             for person in (franchise.manager, franchise.staff, make.admin(), make.auditor())
         }
-    assert list(counts.values()) == [1, 0, 3, 0]
+    assert list(counts.values()) == [1, None, 3, None]
 
 
 def test_the_navigation_shows_what_waits(client: DeskClient, franchise: Franchise) -> None:

@@ -118,15 +118,7 @@ class ProposalPage:
 @bp.record_once
 def _count_in_navigation(state: BlueprintSetupState) -> None:
     assert isinstance(state.app, Flask)
-    nav.count_with(state.app, _waiting)
-
-
-def _waiting() -> dict[str, int]:
-    actor = current_actor()
-    if not actor.may(Permission.ASSIGNMENT_APPROVE):
-        return {}
-    with read_only() as db:
-        return {"assignments.index": pages.waiting_count(db, visible_to=actor)}
+    nav.count_with(state.app, "assignments.index", pages.waiting_count)
 
 
 @bp.get("")

@@ -1,4 +1,4 @@
-"""The web room: what every page shares. It knows Flask, the core and the database's counters, and no other room."""
+"""The web room: what every page shares. It knows Flask, the core and the database's transactions, and no other room."""
 
 from __future__ import annotations
 

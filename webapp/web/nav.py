@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Flask, current_app, g, request, url_for
 from flask_babel import lazy_gettext as _
+from sqlalchemy import Select, select
 
-from webapp.core.actor import Permission
+from webapp.core.actor import Actor, Permission
+from webapp.db.work import read_only
 from webapp.web.access import actor_or_none
 
 HOME_ENDPOINT: Final = "desk.home"
@@ -69,12 +71,16 @@ ENTRIES: Final = (
 )
 
 
-def count_with(app: Flask, counts: Callable[[], dict[str, int]]) -> None:
-    """Let the app say how much waits where: ``counts()`` maps an endpoint of the navigation to a number.
+Waiting = Callable[[Actor], Select[int] | None]
+"""The question how much waits for an actor at one place; nothing to ask for a role that has nothing to do there."""
 
-    It is called once for every full page of a signed-in actor, so it costs one statement or none.
+
+def count_with(app: Flask, endpoint: str, waiting: Waiting) -> None:
+    """Let a room say how much waits at its place of the navigation.
+
+    All these questions are one statement, asked once for every full page of a signed-in actor.
     """
-    app.extensions[_COUNTS] = counts
+    app.extensions.setdefault(_COUNTS, {})[endpoint] = waiting
 
 
 def _is_here(entry: Entry) -> bool:
@@ -91,7 +97,7 @@ def nav_items() -> list[NavItem]:
     actor = actor_or_none()
     if actor is None:
         return []
-    waiting = _waiting()
+    waiting = _waiting(actor)
     return [
         NavItem(
             url=url_for(entry.endpoint),
@@ -105,13 +111,21 @@ def nav_items() -> list[NavItem]:
     ]
 
 
-def _waiting() -> dict[str, int]:
+def _waiting(actor: Actor) -> dict[str, int]:
     """How much waits where. A page draws its navigation twice, for wide and for narrow screens, and asks once."""
     if _COUNTS not in g:
-        counts = current_app.extensions.get(_COUNTS)
-        setattr(g, _COUNTS, counts() if counts is not None else {})
+        setattr(g, _COUNTS, _ask(current_app.extensions.get(_COUNTS, {}), actor))
     waiting: dict[str, int] = g.get(_COUNTS)
     return waiting
+
+
+def _ask(rooms: Mapping[str, Waiting], actor: Actor) -> dict[str, int]:
+    asked = {endpoint: question for endpoint, ask in rooms.items() if (question := ask(actor)) is not None}
+    if not asked:
+        return {}
+    with read_only() as db:
+        found = db.execute(select(*(question.scalar_subquery() for question in asked.values()))).one()
+    return dict(zip(asked, found, strict=True))
 
 
 def home_url() -> str:

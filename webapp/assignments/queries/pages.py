@@ -162,12 +162,12 @@ def next_open(db: Session, *, after: UUID, visible_to: Actor) -> UUID | None:
     )
 
 
-def waiting_count(db: Session, *, visible_to: Actor) -> int:
-    """How many open proposals wait for this very actor: one statement, none for a role that does not decide."""
+def waiting_count(visible_to: Actor) -> Select[int] | None:
+    """The question how many open proposals wait for this very actor; none for a role that does not decide."""
     if not visible_to.may(Permission.ASSIGNMENT_APPROVE):
-        return 0
+        return None
     waiting = select(func.count()).select_from(Assignment).join(Operator, Operator.id == Assignment.operator_id)
-    return db.scalar(waiting.where(_waits_for(visible_to))) or 0
+    return waiting.where(_waits_for(visible_to))
 
 
 def _waits_for(actor: Actor) -> ColumnElement[bool]:
