@@ -3,6 +3,8 @@
 ``fresh_limits``  nothing is counted yet: what other tests have tried keeps nobody waiting
 ``box``           sends the letters that wait, and shows what arrived
 ``device``        an authenticator in somebody's hand
+``service``       the desk has a trainer service
+``admin``         a browser in which an admin is signed in
 """
 
 from __future__ import annotations
@@ -11,10 +13,14 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
+from flask import Flask
 from redis import Redis
 
 from tests.authenticator import Authenticator
 from tests.jobs.letter_box import Box
+from tests.make import Make
+from tests.web.client import DeskClient
+from tests.web.sync_rows import TOKEN, URL
 from webapp.accounts.jobs import send_letters
 from webapp.config import Settings
 from webapp.core import clock
@@ -45,3 +51,17 @@ def box(db: Database, settings: Settings) -> Callable[[], Box]:
 def device() -> Authenticator:
     """What a person holds in their hand."""
     return Authenticator()
+
+
+@pytest.fixture
+def service(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk with a trainer service."""
+    known = settings.model_copy(update={"trainer_service_url": URL, "trainer_service_token": TOKEN})
+    monkeypatch.setitem(app.extensions, "settings", known)
+
+
+@pytest.fixture
+def admin(client: DeskClient, make: Make) -> DeskClient:
+    """An admin at the desk."""
+    client.sign_in(make.admin())
+    return client

@@ -83,6 +83,19 @@ LOOKS: Final[dict[str, dict[str, Look]]] = {
         "True": Look("done", "circle-check", _("Active")),
         "False": Look("stopped", "circle-x", _("Inactive")),
     },
+    "sync": {
+        "waiting": Look("waiting", "hourglass", _("Waiting")),
+        "running": Look("waiting", "refresh", _("Under way")),
+        "done": Look("done", "circle-check", _("Done")),
+        "failed": Look("failed", "circle-x", _("Failed")),
+    },
+    "sync_change": {
+        "added": Look("done", "plus", _("New")),
+        "changed": Look("planned", "pencil", _("Changed")),
+        "refused": Look("needs", "alert-triangle", _("In quarantine")),
+        "gone": Look("stopped", "user-off", _("Has left")),
+        "returned": Look("done", "user-check", _("Is back")),
+    },
     "mode": {
         "online": Look("planned", "wifi", _("Online")),
         "offline": Look("planned", "home", _("At home")),

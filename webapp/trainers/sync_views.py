@@ -1,0 +1,224 @@
+"""Pages of the synchronisation with the trainer service: how it goes, who is in quarantine, what names mean here."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from flask import Blueprint, Flask, current_app, flash, make_response, render_template, request, url_for
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from webapp.config import Settings
+from webapp.core import clock
+from webapp.core.actor import Actor, Permission
+from webapp.core.errors import Conflict, Invalid
+from webapp.courses import queries as courses
+from webapp.db.work import Work, read_only, retrying
+from webapp.operators import queries as operators
+from webapp.trainers import sync_refusals as refusals
+from webapp.trainers import sync_words as words
+from webapp.trainers.sync_forms import LinkForm, StartForm, WhichNameForm
+from webapp.trainers.sync_pages import LinkPage, QuarantinePage, RunPage, ServiceCard, ServicePage
+from webapp.trainers.sync_rules import LinkKind, RunCause, RunKind
+from webapp.trainers.syncing import linking, names, reading, runs
+from webapp.web import nav
+from webapp.web.access import current_actor, requires
+from webapp.web.forms import BaseForm
+from webapp.web.htmx import redirect_after, render_page_or_fragment
+from webapp.web.pagination import page_args
+from webapp.web.words import _
+from webapp.zones import queries as zones
+
+bp = Blueprint("trainer_service", __name__, url_prefix="/trainers/service")
+for name in words.IN_TEMPLATES:
+    bp.add_app_template_global(getattr(words, name), f"sync_{name}")
+for name in refusals.IN_TEMPLATES:
+    bp.add_app_template_global(getattr(refusals, name), name)
+
+EVERYTHING: Final = "all"
+"""``?runs=`` that shows every run."""
+
+
+@bp.record_once
+def _count_in_navigation(state: BlueprintSetupState) -> None:
+    assert isinstance(state.app, Flask)
+    nav.count_with(state.app, "trainer_service.index", _waiting)
+
+
+def _waiting(actor: Actor) -> Select[int] | None:
+    """How many trainers are in quarantine, for whoever may know and where there is a service."""
+    wanted = actor.may(Permission.TRAINER_SYNC_READ) and _settings().trainer_service_url
+    return reading.quarantined_count() if wanted else None
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
+@bp.get("")
+@requires(Permission.TRAINER_SYNC_READ)
+def index() -> ResponseReturnValue:
+    """How the synchronisation goes; while a run is open the page asks for its progress again."""
+    return _overview(StartForm(formdata=None))
+
+
+@bp.post("/runs")
+@requires(Permission.TRAINER_SYNC_RUN)
+def start() -> ResponseReturnValue:
+    """Ask for a run, unless one is open already."""
+    actor, form = current_actor(), StartForm()
+    if _settings().trainer_service_url is None:
+        raise Conflict("no-trainer-service", "No trainer service is set up, so there is nobody to ask.")
+    if not form.validate_on_submit():
+        return _overview(form, status=422)
+    kind, shrink = form.kind.data, bool(form.accept_shrink.data) and form.kind.data is RunKind.FULL
+
+    def ask(work: Work) -> bool:
+        one_is_open = reading.open_run(work.db) is not None
+        runs.request(work, kind, RunCause.PERSON, by=actor, now=clock.now(), accept_shrink=shrink)
+        return one_is_open
+
+    if retrying(ask):
+        flash(_("A synchronisation was under way already; it does what you asked for as well."))
+    else:
+        flash(_("Asked for: a worker begins within seconds."))
+    return redirect_after(url_for(".index"))
+
+
+@bp.get("/runs/<uuid:run_id>")
+@requires(Permission.TRAINER_SYNC_READ)
+def run(run_id: UUID) -> ResponseReturnValue:
+    """One run: what it cost, what went wrong, and what it changed trainer by trainer."""
+    args = page_args(request.args)
+    with read_only() as db:
+        found = reading.run_page(db, run_id)
+        changes, total = reading.changes_of(db, run_id, limit=args.limit, offset=args.offset)
+        named = names.names_of(db, refusals.ids_in([change.facts for change in changes]))
+    page = RunPage(found, args.page_of(changes, total), named)
+    return render_page_or_fragment("trainers/service/run.html", "trainers/service/_run.html", page=page)
+
+
+@bp.get("/quarantine")
+@requires(Permission.TRAINER_SYNC_READ)
+def quarantine() -> ResponseReturnValue:
+    """Who is in quarantine, why, and what settles it; ``?reason=`` narrows the list."""
+    args, code = page_args(request.args), request.args.get("reason")
+    with read_only() as db:
+        by_code = reading.quarantine_by_code(db)
+        code = code if code in by_code else None
+        rows = reading.quarantine(db, limit=args.limit, offset=args.offset, code=code)
+        named = names.names_of(db, refusals.ids_in([row.facts for row in rows]))
+    total = by_code[code] if code else sum(by_code.values())
+    page = QuarantinePage(args.page_of(rows, total), by_code, code, named)
+    return render_template("trainers/service/quarantine.html", page=page)
+
+
+@bp.get("/names")
+@requires(Permission.TRAINER_SYNC_READ)
+def unlinked() -> ResponseReturnValue:
+    """The names of the service that nobody has said the meaning of."""
+    args = page_args(request.args)
+    with read_only() as db:
+        rows, total = names.unlinked(db, limit=args.limit, offset=args.offset)
+    return render_template("trainers/service/names.html", page=args.page_of(rows, total))
+
+
+@bp.get("/links")
+@requires(Permission.TRAINER_SYNC_READ)
+def links() -> ResponseReturnValue:
+    """The names of the service that have a meaning here."""
+    args = page_args(request.args)
+    with read_only() as db:
+        rows, total = names.links_index(db, limit=args.limit, offset=args.offset)
+    return render_template("trainers/service/links.html", page=args.page_of(rows, total))
+
+
+@bp.route("/links/new", methods=["GET", "POST"])
+@requires(Permission.TRAINER_SYNC_RUN)
+def link() -> ResponseReturnValue:
+    """Say what a name of the service means here: which name stands in the address, its meaning in the form."""
+    actor, which = current_actor(), WhichNameForm(request.args)
+    if not which.validate():
+        asked = bool(request.args)
+        which = which if asked else WhichNameForm(formdata=None)
+        return make_response(render_template("trainers/service/which.html", form=which), 422 if asked else 200)
+    kind, name = which.kind.data, which.name.data or ""
+    with read_only() as db:
+        page = _link_page(db, kind, name)
+        owner = page.trainer.operator_id if page.trainer is not None else None
+        form = LinkForm(kind, _targets(db, kind, actor), operator_id=owner)
+    if not form.validate_on_submit():
+        return _link(page, form, status=422 if form.is_submitted() else 200)
+    target: UUID = form.target.data
+    try:
+        retrying(lambda work: linking.link(work, kind, name, target, by=actor, now=clock.now()))
+    except (Conflict, Invalid) as error:
+        form.refuse(error)
+        return _link(page, form, status=422 if isinstance(error, Invalid) else 409)
+    flash(_("Saved. Trainers who waited for this are on the roster now, unless something else is in their way."))
+    return redirect_after(url_for(".unlinked" if kind is LinkKind.COURSE else ".quarantine"))
+
+
+@bp.route("/links/<uuid:link_id>/remove", methods=["GET", "POST"])
+@requires(Permission.TRAINER_SYNC_RUN)
+def unlink(link_id: UUID) -> ResponseReturnValue:
+    """Say what taking a meaning back means, and do it."""
+    actor, form = current_actor(), BaseForm()
+    with read_only() as db:
+        known = names.link_page(db, link_id)
+    if form.validate_on_submit():
+        retrying(lambda work: linking.unlink(work, link_id, by=actor, now=clock.now()))
+        flash(_("Taken back."))
+        return redirect_after(url_for(".links"))
+    return render_template("trainers/service/unlink.html", link=known, form=form)
+
+
+def _overview(form: StartForm, *, status: int = 200) -> ResponseReturnValue:
+    args, everything = page_args(request.args), request.args.get("runs") == EVERYTHING
+    with read_only() as db:
+        service = ServiceCard(reading.service_state(db), _settings(), clock.now())
+        rows, total = reading.runs_index(db, limit=args.limit, offset=args.offset, notable=not everything)
+        page = ServicePage(
+            service=service,
+            run=reading.open_run(db),
+            full=reading.last_full(db),
+            page=args.page_of(rows, total),
+            everything=everything,
+            in_quarantine=sum(reading.quarantine_by_code(db).values()),
+            unlinked=names.unlinked(db, limit=0)[1],
+            linked=names.links_index(db, limit=0)[1],
+        )
+    return render_page_or_fragment(
+        "trainers/service/index.html", "trainers/service/_state.html", status=status, page=page, form=form
+    )
+
+
+def _link_page(db: Session, kind: LinkKind, name: str) -> LinkPage:
+    waiting = names.unlinked(db, limit=1, kind=kind, name=name)[0]
+    return LinkPage(
+        kind=kind,
+        name=name,
+        waiting=waiting[0].trainers if waiting else 0,
+        trainer=reading.record(db, name) if kind is LinkKind.TRAINER else None,
+        known=names.link_of(db, kind, name),
+    )
+
+
+def _targets(db: Session, kind: LinkKind, actor: Actor) -> list[tuple[UUID, str]]:
+    """What a name of this kind can mean."""
+    if kind is LinkKind.ZONE:
+        found = zones.zone_choices(db, visible_to=actor)
+        return [(zone.id, f"{zone.title} ({zone.operator_name})") for zone in found]
+    if kind is LinkKind.COURSE:
+        return [(course.id, course.name) for course in courses.courses_index(db)]
+    return [(operator.id, operator.name) for operator in operators.operators_index(db, visible_to=actor)[0]]
+
+
+def _link(page: LinkPage, form: LinkForm, *, status: int = 200) -> ResponseReturnValue:
+    return render_page_or_fragment(
+        "trainers/service/link.html", "trainers/service/_link_form.html", status=status, page=page, form=form
+    )
