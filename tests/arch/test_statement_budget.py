@@ -28,6 +28,7 @@ from tests.services import Servers
 from tests.web.client import NOW, DeskClient, WatchedDatabase
 from tests.web.linter import lint_page
 from tests.web.passkeys import give
+from tests.web.sync_rows import URL, synchronised
 from webapp import embedded
 from webapp.accounts.queries import account_of
 from webapp.assignments.limits import Limits
@@ -123,6 +124,8 @@ FILL: dict[frozenset[str], str] = {
     frozenset({"number", "token"}): "SELECT number, token, true AS own FROM certificates ORDER BY id LIMIT 3",
     frozenset({"token"}): "SELECT 'of-a-letter' AS token, true AS own",
     frozenset({"filename"}): "SELECT 'app.css' AS filename, true AS own",
+    frozenset({"run_id"}): "SELECT id AS run_id, true AS own FROM trainer_sync_runs",
+    frozenset({"link_id"}): "SELECT id AS link_id, true AS own FROM trainer_service_links",
 }
 """How to fill a rule's arguments: a query whose columns are the arguments, and whether staff of ``:own`` may see it."""
 
@@ -139,6 +142,9 @@ ASKED: dict[str, str] = {
     "desk.new_booking": "SELECT id AS household FROM households WHERE operator_id = :own ORDER BY id LIMIT 1",
     "households.index": "SELECT name AS q FROM students ORDER BY id LIMIT 1",
     "trainers.create": "SELECT CAST(:own AS uuid) AS operator",
+    "trainer_service.index": "SELECT 'all' AS runs",
+    "trainer_service.link": "SELECT 'franchise' AS kind, 'F-1' AS name UNION ALL SELECT 'trainer', 'T-2'",
+    "trainer_service.quarantine": "SELECT 'no-time-zone' AS reason",
     "trainers.index": "SELECT name AS q FROM trainers ORDER BY id LIMIT 1",
     "zones.index": "SELECT name AS q FROM zones ORDER BY id LIMIT 1",
     "zones.lookup": "SELECT center_lat || ', ' || center_lng AS place FROM zones ORDER BY id LIMIT 1",
@@ -215,8 +221,11 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         store = store_from_url(settings.certificate_store_url)
         assert isinstance(store, LocalFileStore)
         issue(JobContext(settings, database, lambda: NOW), store=PoorStore(store), renderer=PlainRenderer())
+        synchronised()
+        app.extensions["settings"] = settings.model_copy(update={"trainer_service_url": URL})
         yield _with_people(database)
     finally:
+        app.extensions["settings"] = settings
         work_module.bind(before)
         engine.dispose()
         embedded.drop_database(servers.admin_url, name)

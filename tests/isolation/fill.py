@@ -73,6 +73,8 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
     frozenset({"user_id"}): _first("users", "id AS user_id", "role"),
     frozenset({"invitation_id"}): _first("invitations", "id AS invitation_id"),
     frozenset({"token"}): "SELECT repeat('x', 43) AS token",
+    frozenset({"run_id"}): "SELECT id AS run_id FROM trainer_sync_runs ORDER BY requested_at LIMIT 2",
+    frozenset({"link_id"}): "SELECT id AS link_id FROM trainer_service_links ORDER BY id LIMIT 2",
 }
 """How to fill a rule's arguments with rows of the operator ``:own``."""
 
@@ -209,6 +211,8 @@ def by_hand(world: World) -> Iterator[Request]:
         for row in world.rows(over, own=story.operator_id):
             erase = (("reason", "asked_for"), ("confirmation", row["name"]))
             yield Request("POST", "", f"/households/{row['household_id']}/erase", erase)
+        whose = (("target", str(story.operator_id)),)
+        yield Request("POST", "", f"/trainers/service/links/new?kind=franchise&name=of-{story.marker}", whose)
         for row in world.rows(ARGUMENTS[frozenset({"invitation_id"})], own=story.operator_id):
             yield Request("POST", "", f"/users/invitations/{row['invitation_id']}/again")
             yield Request("POST", "", f"/users/invitations/{row['invitation_id']}/withdraw")

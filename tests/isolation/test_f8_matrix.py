@@ -20,6 +20,7 @@ from tests.isolation.matrix import UNSAFE, rules
 from tests.isolation.modes import Mode, in_mode
 from tests.isolation.world import TODAY, World, clone_of, new_world
 from tests.services import Servers
+from tests.web.sync_rows import URL
 from webapp.config import Settings
 from webapp.web.limits import limiter
 
@@ -34,9 +35,10 @@ def world(app: Flask, servers: Servers, settings: Settings) -> Iterator[World]:
 
 
 @pytest.fixture(autouse=True)
-def today(at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some sessions are over, others lie ahead."""
+def today(app: Flask, settings: Settings, at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sessions are over, others lie ahead; the roster comes from a trainer service."""
     at(TODAY)
+    monkeypatch.setitem(app.extensions, "settings", settings.model_copy(update={"trainer_service_url": URL}))
     monkeypatch.setattr(limiter, "enabled", False)  # many cells of one person in a minute
 
 

@@ -18,6 +18,7 @@ from tests.jobs.builders import PlainRenderer, completed_booking, promise
 from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW
+from tests.web.sync_rows import synchronised
 from webapp import embedded
 from webapp.accounts import invitations
 from webapp.accounts.models import Passkey
@@ -176,6 +177,7 @@ def new_world(app: Flask, servers: Servers, settings: Settings) -> Iterator[Worl
         ids = (make.franchise("Own Franchise"), make.franchise("Sibling Franchise"), COMPANY_ID)
         stories = tuple(_story(make, operator_id, marker) for operator_id, marker in zip(ids, MARKERS, strict=True))
         _certificates(make, database, settings, stories)
+        synchronised(MARKERS[1], under_way=False)
         world = World(app, mine, database, superuser, stories)
         _mark(world)
         world.look_up_owners()

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import update
 
 from tests.web.client import NOW
-from webapp.core.ids import new_id
+from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db.work import unit_of_work
 from webapp.trainers.models import Trainer
 from webapp.trainers.sync_models import ServiceLink, ServiceRecord, ServiceState, SyncChange, SyncRun
@@ -17,6 +17,7 @@ from webapp.trainers.sync_rules import ChangeKind, Contract, LinkKind, RunCause,
 
 URL = "https://roster.example.org:8443/desk"
 TOKEN = "t0p-secret-of-the-service"
+LEASE = timedelta(days=1)
 
 
 def set_state(**values: Any) -> None:
@@ -110,3 +111,24 @@ def put_on_roster(trainer_id: UUID, service_id: str) -> None:
     """Let a trainer of the roster be one of the service's."""
     with unit_of_work() as work:
         work.db.execute(update(Trainer).where(Trainer.id == trainer_id).values(service_id=service_id))
+
+
+def synchronised(marker: str = "", *, under_way: bool = True) -> None:
+    """A synchronisation with everything that its pages can show, more than a page of each; ``marker`` in every name."""
+    set_state(fresh_at=NOW - timedelta(seconds=90), failures=5, opened_at=NOW - timedelta(seconds=3))
+    if under_way:
+        add_run(RunState.RUNNING, kind=RunKind.FULL, minutes_ago=0, seen=500, lease=new_id(), lease_until=NOW + LEASE)
+    add_run(RunState.FAILED, kind=RunKind.FULL, problem="shrunk", errors={"too-slow": 2}, minutes_ago=1)
+    for number in range(30):
+        add_run(changed=number, minutes_ago=2 + number)
+    run = add_run(added=30, refused=30, minutes_ago=40)
+    for number in range(30):
+        name = f"{marker} Trainer {number}".strip()
+        add_change(run, ChangeKind.ADDED, f"T-{number}", name=name)
+        facts = {"franchise": f"{marker} F-{number}".strip()}
+        add_change(
+            run, ChangeKind.REFUSED, f"Q-{number}", name=name, facts={"code": "franchise-unknown", "facts": facts}
+        )
+        add_record(f"Q-{number}", name=name, code="franchise-unknown", facts=facts)
+        add_record(f"Z-{number}", name=name, code="no-time-zone")
+        add_link(LinkKind.FRANCHISE, f"{marker} G-{number}".strip(), COMPANY_ID)
