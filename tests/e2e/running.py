@@ -39,7 +39,8 @@ _numbers = count()
 class RunningDesk:
     """The processes, where they listen, and builders for what is on the desk before anybody looks."""
 
-    def __init__(self, servers: Servers, folder: Path) -> None:
+    def __init__(self, servers: Servers, folder: Path, **settings: str) -> None:
+        """``settings`` are more of its environment."""
         self.folder = folder
         self.owner_url = servers.owner_url
         """The database as its owner: for what nobody at the desk can do."""
@@ -60,6 +61,7 @@ class RunningDesk:
             "SECRET_KEY": SECRET,
             "SIGN_IN_RATE": "1000 per minute",
             "SECOND_FACTOR_RATE": "1000 per minute",
+            **settings,
         }
         self._parts: Parts | None = None
         self._worker: Part
@@ -155,15 +157,18 @@ def _free_port() -> int:
 
 
 @contextmanager
-def running_desk(servers: Servers, folder: Path) -> Iterator[RunningDesk]:
-    """A desk on a fresh copy of the migrated database, running at ``NOW``; gone afterwards."""
+def running_desk(servers: Servers, folder: Path, **settings: str) -> Iterator[RunningDesk]:
+    """A desk on a fresh copy of the migrated database, running at ``NOW``; gone afterwards.
+
+    ``settings`` are more of its environment than every desk has.
+    """
     name = f"{servers.template}_e2e_{os.getpid()}_{next(_numbers)}"
     owner = make_url(servers.owner_url).username or ""
     embedded.create_database(servers.admin_url, name, owner=owner, template=servers.template)
     with closing(Redis.from_url(servers.redis_url)) as queue:
         queue.flushdb()  # what the desk before this one left
     try:
-        desk = RunningDesk(servers.on_database(name), folder)
+        desk = RunningDesk(servers.on_database(name), folder, **settings)
         try:
             desk.start()
             yield desk
