@@ -28,6 +28,7 @@ from webapp.db import work
 from webapp.db.base import Base
 from webapp.desk import beside
 from webapp.queue.doorbell import Doorbell
+from webapp.trainers.badge import init_badge
 from webapp.web import init_web
 from webapp.web.edge import init_edge
 from webapp.web.limits import init_limits
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     signin.init_sign_in(app, settings)
     app.before_request(_name_origin)
     _react(app, settings)
+    init_badge(app)
     _open_rooms(app)
     beside.register(app)
     cli.register(app)

@@ -42,6 +42,7 @@ from webapp.db.job_context import JobContext
 from webapp.db.work import Database, connect
 from webapp.demo.cast import SIGN_INS, Secrets
 from webapp.demo.load import load
+from webapp.trainers.badge import forget
 from webapp.web.access import guard_of
 
 BUDGET = 12
@@ -284,8 +285,13 @@ def may_answer(app: Flask, visit: Visit, person: Person) -> set[int]:
     return {200, 303, 404, 409} if visit.endpoint in OF_SOME_STATES else {200, 303}
 
 
-def open_all(app: Flask, demo: Demo, person: Person, *, lint: bool) -> tuple[dict[str, list[int]], list[str]]:
-    """Open every address as one person: how many statements each page took, and everything that is wrong."""
+def open_all(
+    app: Flask, demo: Demo, person: Person, *, lint: bool, before: Callable[[], None] = lambda: None
+) -> tuple[dict[str, list[int]], list[str]]:
+    """Open every address as one person: how many statements each page took, and everything that is wrong.
+
+    ``before`` is done before each of them.
+    """
     client = app.test_client()
     assert isinstance(client, DeskClient)
     client.sign_in(person)
@@ -293,6 +299,7 @@ def open_all(app: Flask, demo: Demo, person: Person, *, lint: bool) -> tuple[dic
     counts: dict[str, list[int]] = defaultdict(list)
     wrong = []
     for visit in visits(app, demo):
+        before()
         response = client.get(visit.endpoint, **visit.values)
         where = f"{person.role.value}: {visit.endpoint} {visit.values}"
         counts[visit.endpoint].append(client.statements)
@@ -336,3 +343,17 @@ def test_no_page_needs_more_than_twelve_statements(app: Flask, demo: Demo, redis
         print(f"{endpoint:28}" + "".join(f"{f'{min(some)}-{max(some)}':>20}" for some in taken))
     assert not wrong, "\n".join(wrong)
     assert growing(counts[Role.ADMIN.value]) == {}, "these take more statements where there is more to show"
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.FRANCHISE_MANAGER])
+def test_nor_does_one_that_tells_how_old_the_roster_is(
+    app: Flask, demo: Demo, settings: Settings, monkeypatch: pytest.MonkeyPatch, redis_url: str, role: Role
+) -> None:
+    """Each page as the first one of its process, which remembers nothing of the trainer service yet."""
+    served = settings.model_copy(update={"trainer_service_url": "https://trainers.example.org"})
+    monkeypatch.setitem(app.extensions, "settings", served)
+    with Redis.from_url(redis_url) as limits:
+        limits.flushdb()
+    (person,) = (one for one in demo.people if one.role is role)
+    _counts, wrong = open_all(app, demo, person, lint=False, before=partial(forget, app))
+    assert not wrong, "\n".join(wrong)

@@ -5,11 +5,12 @@
 ``device``        an authenticator in somebody's hand
 ``service``       the desk has a trainer service
 ``admin``         a browser in which an admin is signed in
+``served``        a desk whose roster comes from a trainer service
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -19,13 +20,15 @@ from redis import Redis
 from tests.authenticator import Authenticator
 from tests.jobs.letter_box import Box
 from tests.make import Make
-from tests.web.client import DeskClient
+from tests.web.client import NOW, DeskClient
+from tests.web.roster import ServedDesk
 from tests.web.sync_rows import TOKEN, URL
 from webapp.accounts.jobs import send_letters
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.db.job_context import JobContext
 from webapp.db.work import Database
+from webapp.trainers.badge import forget
 
 
 @pytest.fixture
@@ -65,3 +68,14 @@ def admin(client: DeskClient, make: Make) -> DeskClient:
     """An admin at the desk."""
     client.sign_in(make.admin())
     return client
+
+
+@pytest.fixture
+def served(app: Flask, db: Database, settings: Settings) -> Iterator[ServedDesk]:
+    """The roster comes from a trainer service; it is fresh unless the test says otherwise."""
+    desk = ServedDesk(app, db, settings)
+    desk.set()
+    desk.last_said(NOW)
+    yield desk
+    app.extensions["settings"] = settings
+    forget(app)
