@@ -30,6 +30,7 @@ from webapp.desk import beside
 from webapp.queue.doorbell import Doorbell
 from webapp.trainers.badge import init_badge
 from webapp.web import init_web
+from webapp.web.cache import init_cache
 from webapp.web.edge import init_edge
 from webapp.web.limits import init_limits
 
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # The web room brings the CSRF extension, which Flask-Security wants to find.
     init_web(app)
     init_limits(app, settings.redis_url)
+    init_cache(app, settings.redis_url)
     signin.init_sign_in(app, settings)
     app.before_request(_name_origin)
     _react(app, settings)

@@ -33,6 +33,7 @@ from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db import work as work_module
 from webapp.db.work import Database, statement_count
+from webapp.web.cache import CACHE
 
 if TYPE_CHECKING:
     from tests.make import Make, Person
@@ -142,6 +143,21 @@ class DeskClient(FlaskClient):
         return token
 
 
+class NothingKept:
+    """A cache that keeps nothing.
+
+    A test's transaction is rolled back and the next one counts the same versions again, for other rows: what one test
+    kept would be another test's. Tests of the cache bring a real one.
+    """
+
+    def get(self, key: str) -> bytes | None:
+        """Nothing."""
+        return None
+
+    def put(self, key: str, value: bytes, *, seconds: int) -> None:
+        """Let go."""
+
+
 @pytest.fixture(scope="session")
 def settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of the application under test."""
@@ -167,6 +183,7 @@ def app(settings: Settings) -> Iterator[Flask]:
 
     application = create_app(settings)
     application.test_client_class = DeskClient
+    application.extensions[CACHE] = NothingKept()
     yield application
     engine_of(application).dispose()
 

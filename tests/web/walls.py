@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from tests.web.client import NOW, DeskClient
+from tests.web.client import NOW, DeskClient, NothingKept
 from webapp.app import create_app
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.db.work import Database, bind
+from webapp.web.cache import CACHE
 from webapp.web.limits import count_in, limiter
 
 
@@ -26,6 +27,7 @@ def desk_with(
     """The application with some settings changed, on this test's transaction; ``routes`` adds some of its own."""
     app = create_app(settings.model_copy(update=changes))
     app.test_client_class = DeskClient
+    app.extensions[CACHE] = NothingKept()
     if routes is not None:
         routes(app)
     # Making an application names the process's database and starts its clock; this test has its own of both.

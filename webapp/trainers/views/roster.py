@@ -18,9 +18,11 @@ from webapp.db.work import read_only
 from webapp.trainers import queries
 from webapp.trainers.forms.roster import TrainerFilter
 from webapp.trainers.questions import BOOKED_FROM, SLOTS_OF
+from webapp.trainers.roster_list import roster_version, trainers_list
 from webapp.trainers.views.blueprint import bp
 from webapp.trainers.week import Row, Week, WeekSlot, grid, week_of
 from webapp.web.access import current_actor, requires
+from webapp.web.cache import cache
 from webapp.web.htmx import render_page_or_fragment
 from webapp.web.pagination import Page, page_args
 from webapp.web.words import _
@@ -77,18 +79,20 @@ def index() -> ResponseReturnValue:
             *((course.id, course.name) for course in courses.active_courses(db)),
         ]
         valid = form.validate()
-        rows, total = queries.trainers_index(
-            db,
-            visible_to=actor,
-            search=search_words(form.q.data or ""),
-            zone_id=form.zone.data,
-            course_id=form.course.data,
-            source=form.source.data,
-            standing=form.state.data,
-            limit=args.limit,
-            offset=args.offset,
-        )
-        fresh_at = queries.roster_fresh_at(db) if any(row.from_service for row in rows) else None
+        version = roster_version(db, visible_to=actor)
+        fresh_at = queries.roster_fresh_at(db)
+    rows, total = trainers_list(
+        cache(),
+        version,
+        visible_to=actor,
+        search=search_words(form.q.data or ""),
+        zone_id=form.zone.data,
+        course_id=form.course.data,
+        source=form.source.data,
+        standing=form.state.data,
+        limit=args.limit,
+        offset=args.offset,
+    )
     trainers = TrainersPage(args.page_of(rows, total), form.filtered, actor.sees_everything, fresh_at)
     return render_page_or_fragment(
         "trainers/index.html", "trainers/_list.html", status=200 if valid else 422, trainers=trainers, form=form
