@@ -13,11 +13,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.assignments.holding import decided_facts
 from webapp.assignments.limits import Limits
 from webapp.assignments.models import Assignment
 from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.queries.covering import own_trainer, slots_now
 from webapp.assignments.queries.needs import BookingNeed, booking_need
+from webapp.assignments.rechecks import recheck_since
 from webapp.assignments.refusals import not_eligible
 from webapp.assignments.rules import AssignmentKind, AssignmentStatus, may_decide, moved
 from webapp.audit import service as audit
@@ -58,8 +60,9 @@ def approve(work: Work, assignment_id: UUID, *, version: int, by: Actor, now: da
         _approve_change(work, booking, assignment, by=by, now=now, limits=limits)
         return
     schedule.lock_trainer(work.db, assignment.trainer_id)
-    _verify(work.db, booking_need(work.db, booking.id, travel=limits.travel), assignment, limits)
-    _decide(work, assignment, AssignmentStatus.APPROVED, by=by, now=now)
+    needed = booking_need(work.db, booking.id, travel=limits.travel)
+    since = _verified(work.db, needed, assignment, now=now, limits=limits)
+    _decide(work, assignment, AssignmentStatus.APPROVED, by=by, now=now, recheck_since=since)
     schedule.book(work, assignment.id)
     move_booking(work, booking, BookingStatus.ASSIGNED, by=by, now=now)
 
@@ -185,8 +188,12 @@ def _decide(
     by: Actor,
     now: datetime,
     reason: str | None = None,
+    recheck_since: datetime | None = None,
 ) -> None:
-    """Write a decision onto a locked assignment, with its audit entry."""
+    """Write a decision onto a locked assignment, with its audit entry.
+
+    With ``recheck_since`` it is looked at again. Whoever is replaced before that need not be: nobody relies on them.
+    """
     before = assignment.status
     assignment.status = moved(before, to)
     assignment.version += 1
@@ -194,6 +201,8 @@ def _decide(
     assignment.decided_by_name = by.name
     assignment.decided_at = now
     assignment.reason = reason
+    if assignment.rechecked_at is None:
+        assignment.recheck_since = recheck_since
     audit.record(
         work,
         f"assignment.{to.value}",
@@ -203,7 +212,7 @@ def _decide(
         by=by,
         at=now,
         before={"status": before},
-        after={"status": to},
+        after=decided_facts(to, recheck_since),
     )
 
 
@@ -219,10 +228,10 @@ def _approve_change(
     replaced = lock_assignments(work.db, going - {assignment.id})
     schedule.lock_trainers(work.db, {assignment.trainer_id, *slots.trainers_of(session_ids)})
     needed = booking_need(work.db, booking.id, travel=limits.travel).only(session_ids)
-    _verify(work.db, needed, assignment, limits)
+    since = _verified(work.db, needed, assignment, now=now, limits=limits)
     end_assignments(work, replaced, AssignmentStatus.REPLACED, by=by, now=now, reason=assignment.purpose)
     work.db.flush()  # one trainer is approved at a time: the one who goes must be gone when the new one is written
-    _decide(work, assignment, AssignmentStatus.APPROVED, by=by, now=now)
+    _decide(work, assignment, AssignmentStatus.APPROVED, by=by, now=now, recheck_since=since)
     schedule.release_sessions(
         work, booking.id, session_ids, operator_id=booking.operator_id, by=by, now=now, booked_only=True
     )
@@ -230,11 +239,14 @@ def _approve_change(
     booking.version += 1
 
 
-def _verify(db: Session, needed: BookingNeed, assignment: Assignment, limits: Limits) -> None:
-    """Look at all sessions once more under the trainer's lock."""
+def _verified(
+    db: Session, needed: BookingNeed, assignment: Assignment, *, now: datetime, limits: Limits
+) -> datetime | None:
+    """Look at all sessions once more under the trainer's lock; as of when the roster is, where that is too long ago."""
     (verdict,) = candidates(db, needed.need, needed.family, max_courses=limits.max_courses, only=assignment.trainer_id)
     if not verdict.eligible:
         raise not_eligible(verdict)
+    return recheck_since(needed.roster_fresh_at, of_service=verdict.of_service, after=limits.recheck_after, now=now)
 
 
 def _withdraw_open(work: Work, booking_id: UUID, *, by: Actor, now: datetime, reason: str) -> None:

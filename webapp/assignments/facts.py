@@ -33,7 +33,8 @@ class TrainerFacts:
     smallest fix needs all of ``fix_window``. ``busy`` are
     periods that are taken too, but need no way. ``away`` (time off) need only hold what overlaps the wanted sessions
     (for a fix, the window). ``blocked``: family and trainer are kept apart. ``taught_students``: taught one of these
-    students before. ``languages`` are ISO 639-1 codes. More than is needed does no harm.
+    students before. ``languages`` are ISO 639-1 codes. ``of_service``: they come from the trainer service. No rule
+    asks that. More than is needed does no harm.
     """
 
     id: UUID
@@ -52,6 +53,7 @@ class TrainerFacts:
     gender: str | None = None
     taught_students: bool = False
     taken: tuple[TakenSlots, ...] = ()
+    of_service: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,10 @@ _WRITE = text("""
 WITH made AS (
     INSERT INTO assignments (id, operator_id, booking_id, trainer_id, kind, status, automatic, proposed_by,
                              proposed_by_name, proposed_at, expires_at, decided_by, decided_by_name, decided_at,
-                             explanation, version, purpose)
+                             explanation, version, purpose, recheck_since)
     VALUES (:assignment_id, :operator_id, :booking_id, :trainer_id, :kind, :status, :automatic, :proposed_by,
             :proposed_by_name, :now, :expires_at, NULL, :decided_by_name, :decided_at, CAST(:explanation AS jsonb),
-            :version, :purpose)
+            :version, :purpose, :recheck_since)
 ),
 moved AS (
     UPDATE bookings SET status = :booking_status, version = version + 1, retried = true WHERE id = :booking_id
@@ -72,7 +72,7 @@ class Holding:
     """A proposal about to be written: for whom, by whom, until when, and the explanation that stays with it.
 
     With a ``change`` the booking has a trainer already, who keeps the sessions and the booking its status until
-    somebody approves.
+    somebody approves. ``recheck_since``: approved at once it would rely on a roster that is too old, as of then.
     """
 
     booking: BookingNeed
@@ -84,6 +84,7 @@ class Holding:
     by: Actor
     now: datetime
     change: Change | None = None
+    recheck_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def hold(work: Work, holding: Holding) -> Held:
             "expires_at": holding.expires_at,
             "decided_by_name": SYSTEM.name if approved else None,
             "decided_at": now if approved else None,
+            "recheck_since": holding.recheck_since if approved else None,
             "explanation": json.dumps([verdict.to_json() for verdict in holding.explanation]),
             "version": 2 if approved else 1,
             "booking_status": status.value,
@@ -139,6 +141,11 @@ def hold(work: Work, holding: Holding) -> Held:
     if count != len(booking.sessions):
         raise RuleBroken(f"held {count} sessions of {len(booking.sessions)} that were judged")
     return Held(assignment_id, holding.trainer_id, holding.trainer_name, status)
+
+
+def decided_facts(status: AssignmentStatus, recheck_since: datetime | None) -> dict[str, Any]:
+    """What the audit keeps of a decision: what it was, and that it is looked at again where it is."""
+    return {"status": status} if recheck_since is None else {"status": status, "recheck_since": recheck_since}
 
 
 def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[AuditEntry]:
@@ -184,7 +191,7 @@ def _told(holding: Holding, assignment_id: UUID, status: BookingStatus) -> list[
                 assignment_id,
                 SYSTEM,
                 {"status": AssignmentStatus.PROPOSED},
-                {"status": to},
+                decided_facts(to, holding.recheck_since),
             ),
             entry(f"booking.{status.value}", "booking", booking.id, SYSTEM, {"status": pending}, {"status": status}),
         ]

@@ -114,6 +114,7 @@ class Verdict:
 
     ``free`` of ``total`` sessions have nothing in the way; both are ``None`` in verdicts stored before they were kept.
     ``fix`` is the smallest change that would make the trainer eligible, where one was looked for and found.
+    ``of_service``: the trainer comes from the trainer service; it is not stored, and nothing is ranked by it.
     """
 
     trainer_id: UUID
@@ -126,6 +127,7 @@ class Verdict:
     free: int | None = None
     total: int | None = None
     fix: Fix | None = None
+    of_service: bool = False
 
     @property
     def eligible(self) -> bool:
@@ -257,6 +259,7 @@ def assess(need: CourseNeed, trainer: TrainerFacts, *, max_courses: int = MAX_CO
         taught_before=trainer.taught_students,
         free=need.total - found.count,
         total=need.total,
+        of_service=trainer.of_service,
     )
 
 

@@ -28,6 +28,7 @@ from webapp.assignments.limits import Limits
 from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.queries.needs import BookingNeed, booking_need
 from webapp.assignments.queries.waiting import rejected_trainers
+from webapp.assignments.rechecks import recheck_since
 from webapp.assignments.refusals import not_eligible, taken
 from webapp.assignments.rules import Verdict, hold_expires_at
 from webapp.audit import service as audit
@@ -247,6 +248,12 @@ def _try_hold(
                     by=plan.by,
                     now=plan.now,
                     change=plan.change,
+                    recheck_since=recheck_since(
+                        booking.roster_fresh_at,
+                        of_service=verdict.of_service,
+                        after=plan.limits.recheck_after,
+                        now=plan.now,
+                    ),
                 ),
             )
     except _Lost as lost:

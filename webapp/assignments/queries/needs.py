@@ -39,7 +39,11 @@ class NeededSession:
 
 @dataclass(frozen=True, slots=True)
 class BookingNeed:
-    """A booking as the engine sees it; ``sessions`` are those still scheduled, by time."""
+    """A booking as the engine sees it; ``sessions`` are those still scheduled, by time.
+
+    ``roster_fresh_at`` is as of when the roster is what the trainer service says, where there is one: what is decided
+    in this transaction relies on that or on something newer.
+    """
 
     id: UUID
     operator_id: UUID
@@ -50,6 +54,7 @@ class BookingNeed:
     family: Family
     sessions: tuple[NeededSession, ...]
     need: CourseNeed
+    roster_fresh_at: datetime | None = None
 
     def only(self, session_ids: Collection[UUID]) -> BookingNeed:
         """The same booking, in need of a trainer for some of its sessions only. Raises ``Conflict`` for none."""
@@ -75,7 +80,8 @@ SELECT booking.id, booking.operator_id, booking.status, booking.version, booking
                                          EXTRACT(EPOCH FROM ends_at), mode, shifted, status) ORDER BY starts_at)
         FROM course_sessions
         WHERE booking_id = booking.id AND (status = 'scheduled' OR id = CAST(:session_id AS uuid))) AS sessions,
-       (SELECT seen.version FROM bookings AS seen WHERE seen.id = booking.id) AS seen_version
+       (SELECT seen.version FROM bookings AS seen WHERE seen.id = booking.id) AS seen_version,
+       (SELECT fresh_at FROM trainer_service_state) AS roster_fresh_at
 FROM bookings AS booking
 JOIN zones AS zone ON zone.id = booking.zone_id
 JOIN operators AS operator ON operator.id = booking.operator_id
@@ -175,6 +181,7 @@ def _booking(row: Any, sessions: tuple[NeededSession, ...], travel: TravelSettin
         four_eyes=row.four_eyes,
         family=Family(row.household_id, tuple(row.student_ids), row.id),
         sessions=sessions,
+        roster_fresh_at=row.roster_fresh_at,
         need=CourseNeed(
             operator_id=row.operator_id,
             zone_id=row.zone_id,

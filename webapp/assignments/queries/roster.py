@@ -60,6 +60,7 @@ _TOWARDS_FAMILY = """
 # A session lasts forty minutes (rule B4), so that a slot is told by its start.
 _EVERYTHING = """
        t.name, t.operator_id, t.active, t.base_lat, t.base_lng, t.time_zone, t.languages, t.gender,
+       t.service_id IS NOT NULL AS of_service,
        ARRAY(SELECT course_id FROM trainer_courses WHERE trainer_id = t.id) AS course_ids,
        ARRAY(SELECT zone_id FROM trainer_zones WHERE trainer_id = t.id) AS zone_ids,
        (SELECT json_agg(json_build_array(weekday, starts, ends) ORDER BY weekday, starts)::text
@@ -232,6 +233,7 @@ def _facts(
     time_zone: str,
     languages: list[str],
     gender: str | None,
+    of_service: bool,
     course_ids: list[UUID],
     zone_ids: list[UUID],
     hours: str | None,
@@ -257,6 +259,7 @@ def _facts(
         ),
         languages=frozenset(languages),
         gender=gender,
+        of_service=of_service,
     )
 
 
