@@ -313,6 +313,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("recheck_since IS NOT NULL AND rechecked_at IS NULL"),
     )
+    op.create_index(
+        "ix_assignments_recheck_outcome",
+        "assignments",
+        ["operator_id"],
+        unique=False,
+        postgresql_where=sa.text("recheck_outcome IS NOT NULL"),
+    )
     op.add_column("time_off", sa.Column("from_service", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("trainers", sa.Column("notes", sa.String(length=2000), server_default="", nullable=False))
     op.add_column("trainers", sa.Column("service_id", sa.String(length=64), nullable=True))
@@ -378,6 +385,7 @@ def downgrade() -> None:
     ):
         op.execute(f"DROP FUNCTION {function}")
     op.drop_index("uq_trainers_service_id", table_name="trainers")
+    op.drop_index("ix_assignments_recheck_outcome", table_name="assignments")
     op.drop_index("ix_assignments_recheck_since", table_name="assignments")
     for table, name in CHECKS:
         op.drop_constraint(op.f(f"ck_{table}_{name}"), table)

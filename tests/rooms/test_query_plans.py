@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ from webapp.assignments.queries.candidates import candidates
 from webapp.assignments.queries.cover import needs_cover
 from webapp.assignments.queries.needs import booking_need
 from webapp.assignments.queries.pages import open_proposals
+from webapp.assignments.queries.rechecks import looked_at
 from webapp.assignments.queries.rivals import rivals
 from webapp.bookings.queries import BookingFilter, bookings_index
 from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
@@ -208,6 +209,14 @@ def lists_what_needs_cover_of_every_operator(work: Work, _zone: BenchZone) -> ob
     return needs_cover(work.db, now=NOW, limit=50, visible_to=ADMIN)
 
 
+def opens_the_first_page_of_those_who_decide(work: Work, zone: BenchZone) -> object:
+    return home(work.db, visible_to=replace(zone.staff, role=Role.FRANCHISE_MANAGER), now=NOW)
+
+
+def looks_again_at_approvals(work: Work, _zone: BenchZone) -> object:
+    return looked_at(work.db, fresh_at=None, now=NOW, limit=1000)
+
+
 HOT: tuple[Ask, ...] = (
     looks_for_trainers,
     proposes_the_best,
@@ -245,6 +254,25 @@ FEW_ARE_AWAY = (
 @pytest.mark.parametrize("ask", [lists_what_needs_cover, lists_what_needs_cover_of_every_operator])
 def test_what_needs_cover_is_looked_for_where_somebody_is_away(large_desk: LargeDesk, ask: Ask) -> None:
     statements, found = whole_reads(large_desk, ask, *FEW_ARE_AWAY)
+    assert statements
+    assert not found
+
+
+SOME_WERE_LOOKED_AT = (
+    "UPDATE trainer_service_state SET fresh_at = now()",
+    "UPDATE trainers SET active = false, left_at = now() WHERE id IN (SELECT id FROM trainers ORDER BY id LIMIT 5)",
+    "UPDATE assignments SET recheck_since = decided_at, rechecked_at = CASE WHEN n > 10 THEN decided_at END,"
+    " recheck_outcome = CASE WHEN n > 20 THEN 'confirmed' WHEN n > 10 THEN 'left' END"
+    " FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM assignments WHERE status = 'approved' LIMIT 400) AS a"
+    " WHERE a.id = assignments.id",
+    "ANALYZE assignments, trainers",
+)
+"""Ten approvals are due, ten did not stand, the others did; some trainers have left."""
+
+
+@pytest.mark.parametrize("ask", [looks_again_at_approvals, opens_the_first_page_of_those_who_decide])
+def test_approvals_on_an_old_roster_are_looked_for_where_they_are(large_desk: LargeDesk, ask: Ask) -> None:
+    statements, found = whole_reads(large_desk, ask, *SOME_WERE_LOOKED_AT)
     assert statements
     assert not found
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 import structlog
 
-from webapp.assignments import service, waitlist
+from webapp.assignments import rechecking, service, waitlist
 from webapp.assignments.limits import Limits
+from webapp.assignments.queries.rechecks import looked_at
 from webapp.assignments.queries.waiting import operators_with_ended_holds
+from webapp.assignments.rechecking import Recheck
+from webapp.assignments.rechecks import recheck_outcome
+from webapp.core.actor import SYSTEM
 from webapp.core.errors import DomainError
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
-from webapp.db.tenancy import acting_for
+from webapp.db.tenancy import acting_as, acting_for
+
+RECHECKED_AT_ONCE: Final = 1000
+"""Approvals that one run looks at, at most; the rest comes round half a minute later."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,3 +64,23 @@ def retry_waitlist(ctx: JobContext, operator_id: str | None = None, after: str |
             work.after_commit(JobName.RETRY_WAITLIST, **more)
     if failed:
         raise ExceptionGroup("some bookings of the waitlist could not be retried", failed)
+
+
+def recheck_approvals(ctx: JobContext) -> None:
+    """Look again at approvals that were made on an old roster, once the trainer service has been heard.
+
+    Where there is no service any more the roster is the desk's own, and as fresh as can be. Running twice, or at once,
+    writes down what is found once.
+    """
+    now = ctx.now()
+    fresh_at = None if ctx.settings.trainer_service_url else now
+    with acting_as(SYSTEM), ctx.read_only() as db:
+        seen = looked_at(db, fresh_at=fresh_at, now=now, limit=RECHECKED_AT_ONCE)
+    told: dict[UUID, list[Recheck]] = {}
+    for one in seen:
+        outcome = recheck_outcome(one.found)
+        if outcome not in (None, one.outcome):
+            told.setdefault(one.operator_id, []).append(Recheck(one.id, one.outcome, outcome))
+    for operator_id, rechecks in told.items():
+        with acting_for(operator_id), ctx.unit_of_work() as work:
+            rechecking.record(work, rechecks, operator_id=operator_id, now=now)

@@ -50,6 +50,11 @@ class Assignment(Base):
             "recheck_since",
             postgresql_where=text("recheck_since IS NOT NULL AND rechecked_at IS NULL"),
         ),
+        Index(
+            "ix_assignments_recheck_outcome",
+            "operator_id",
+            postgresql_where=text("recheck_outcome IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.assignments.fixes import Fix
 from webapp.assignments.grid import Cell
-from webapp.assignments.rules import AssignmentKind, Preference, Reason
+from webapp.assignments.rules import AssignmentKind, Preference, Reason, RecheckOutcome
 from webapp.web.filters import clock_time, day
 from webapp.web.words import _
 
@@ -25,6 +25,21 @@ _KINDS: Final = {
     AssignmentKind.COURSE: _l("Whole course"),
     AssignmentKind.REPLACEMENT: _l("Replacement for all that remains"),
     AssignmentKind.SUBSTITUTE: _l("Substitute for single sessions"),
+}
+
+_RECHECKS: Final = {
+    RecheckOutcome.CONFIRMED: _l("%(trainer)s was checked again: nothing stands against it."),
+    RecheckOutcome.LEFT: _l(
+        "%(trainer)s has left, or is no longer active. The sessions that remain need somebody else."
+    ),
+    RecheckOutcome.NOT_CERTIFIED: _l(
+        "%(trainer)s is not certified for this course. Replace the trainer, or have the certification entered where the"
+        " roster is kept."
+    ),
+    RecheckOutcome.NOT_IN_ZONE: _l(
+        "%(trainer)s does not work in this zone. Replace the trainer, or have the zone entered where the roster is"
+        " kept."
+    ),
 }
 
 _CELLS: Final = {
@@ -62,6 +77,18 @@ def preference_words(preference: Preference) -> str:
 def kind_words(kind: AssignmentKind) -> str:
     """What a proposal is for. A Jinja global."""
     return str(_KINDS[kind])
+
+
+def recheck_words(outcome: RecheckOutcome | None, trainer: str, since: str) -> str:
+    """What came of looking again at an approval made on trainers as of ``since``, in words. A Jinja global."""
+    if outcome is None:
+        return _(
+            "%(trainer)s was approved on trainers as of %(since)s. That is checked again when the trainer service has"
+            " answered.",
+            trainer=trainer,
+            since=since,
+        )
+    return str(_RECHECKS[outcome]) % {"trainer": trainer}
 
 
 def cell_mark(cell: Cell) -> str:

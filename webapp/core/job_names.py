@@ -13,6 +13,7 @@ class JobName(StrEnum):
     NOTE_ERASURES = "households.note_erasures"
     EXPIRE_HOLDS = "assignments.expire_holds"
     RETRY_WAITLIST = "assignments.retry_waitlist"
+    RECHECK_APPROVALS = "assignments.recheck"
     EXPIRE_DRAFTS = "bookings.expire_drafts"
     TIDY_ACCOUNTS = "accounts.tidy"
     SEND_LETTERS = "accounts.send_letters"

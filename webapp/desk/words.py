@@ -81,6 +81,19 @@ _CHANGES: Final[dict[tuple[str, str], tuple[str, Any]]] = {
         "checklist",
         _l("%(who)s approved %(trainer)s as substitute for sessions %(number)s"),
     ),
+    ("assignment.rechecked", "confirmed"): (
+        "shield-check",
+        _l("%(who)s checked %(trainer)s again: nothing stands against it"),
+    ),
+    ("assignment.rechecked", "left"): ("user-off", _l("%(who)s checked %(trainer)s again: has left or is not active")),
+    ("assignment.rechecked", "not_certified"): (
+        "alert-triangle",
+        _l("%(who)s checked %(trainer)s again: not certified for this course"),
+    ),
+    ("assignment.rechecked", "not_in_zone"): (
+        "alert-triangle",
+        _l("%(who)s checked %(trainer)s again: does not work in this zone"),
+    ),
     ("session.rescheduled", "missed"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
     ("session.rescheduled", "cancelled"): ("calendar-plus", _l("%(who)s planned the make-up of session %(number)s")),
 }
@@ -119,15 +132,24 @@ def event_words(
     icon, sentence = _CHANGES.get(_change_of(happened, proposal)) or _PLAIN.get(happened.what, _UNKNOWN)
     numbers = proposal.get("numbers") or [number or happened.after.get("number") or ""]
     places = {"who": who, "trainer": trainer, "number": ", ".join(map(str, numbers)), "what": happened.what}
-    return Event(icon, str(sentence) % places, _days_of(happened) or reason)
+    return Event(icon, str(sentence) % places, _days_of(happened) or _doubt_of(happened) or reason)
 
 
 def _change_of(happened: Happened, proposal: Mapping[str, Any]) -> tuple[str, str]:
-    """What the plain words of an entry do not say: what a proposal is for, and what became of a moved session."""
+    """What the plain words of an entry do not say: what a proposal is for, what became of a session, what was found."""
     if happened.what == "session.rescheduled":
         return happened.what, str(happened.before.get("status") or "")
+    if happened.what == "assignment.rechecked":
+        return happened.what, str(happened.after.get("outcome") or "")
     kind, numbers = str(proposal.get("kind") or ""), proposal.get("numbers") or ()
     return happened.what, "substitutes" if kind == "substitute" and len(numbers) > 1 else kind
+
+
+def _doubt_of(happened: Happened) -> str:
+    """That an approval relies on too old a roster."""
+    if happened.what == "assignment.approved" and happened.after.get("recheck_since"):
+        return _("on trainers that were not up to date: to be checked again")
+    return ""
 
 
 def _days_of(happened: Happened) -> str:

@@ -17,7 +17,8 @@ from webapp.trainers.freshness import RosterState, freshness
 from webapp.web.access import actor_or_none
 from webapp.web.filters import clock_time, instant
 
-_MEMORY: Final = "zonedesk_roster_as_of"
+MEMORY: Final = "zonedesk_roster_as_of"
+"""Where the app keeps what its process remembers."""
 SYNC_ENDPOINT: Final = "trainer_service.index"
 """The page of the synchronisation, for those who may open it."""
 
@@ -42,7 +43,7 @@ def roster_badge() -> Badge | None:
     reader = actor_or_none()
     if not settings.trainer_service_url or reader is None:
         return None
-    memory: Memory = current_app.extensions[_MEMORY]
+    memory: Memory = current_app.extensions[MEMORY]
     said, now = memory.last_said(reader), clock.now()
     fresh = freshness(said.fresh_at, said.contract, settings, now=now)
     if not fresh.needs_telling:
@@ -58,13 +59,13 @@ def roster_badge() -> Badge | None:
 
 def forget(app: Flask) -> None:
     """Look at the service's state anew, as a process that has just started: for whoever changed it by other means."""
-    memory: Memory = app.extensions[_MEMORY]
+    memory: Memory = app.extensions[MEMORY]
     memory.forget()
 
 
 def init_badge(app: Flask) -> None:
     """Let every page of the app tell how old the roster is."""
-    app.extensions[_MEMORY] = Memory(_look)
+    app.extensions[MEMORY] = Memory(_look)
     globals_: dict[str, Any] = app.jinja_env.globals
     globals_["roster_badge"] = roster_badge
 

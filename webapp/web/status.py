@@ -47,6 +47,13 @@ LOOKS: Final[dict[str, dict[str, Look]]] = {
         "withdrawn": Look("stopped", "ban", _("Withdrawn")),
         "replaced": Look("stopped", "arrows-exchange", _("Replaced")),
     },
+    "recheck": {
+        "None": Look("waiting", "refresh", _("Will be checked again")),
+        "confirmed": Look("done", "shield-check", _("Checked again")),
+        "left": Look("needs", "user-off", _("Has left")),
+        "not_certified": Look("needs", "book-2", _("Not certified")),
+        "not_in_zone": Look("needs", "map-2", _("Not in this zone")),
+    },
     "slot": {
         "held": Look("held", "hourglass", _("Held")),
         "booked": Look("done", "circle-check", _("Booked")),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
 from webapp.assignments.queries.proposed import ProposedSession, proposed_sessions
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus, Verdict
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckOutcome, Verdict
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import (
     BookingStatus,
@@ -85,6 +85,9 @@ class Proposal:
     reason: str | None
     purpose: str | None
     """Why a trainer is to be changed."""
+    recheck_since: datetime | None
+    """As of when the roster was that it was approved on, where that was too long before."""
+    recheck_outcome: RecheckOutcome | None
     sessions: tuple[ProposedSession, ...]
     verdicts: tuple[Verdict, ...]
     """As they were when the proposal was made, best first."""
@@ -127,6 +130,8 @@ def proposal(db: Session, assignment_id: UUID, *, visible_to: Actor) -> Proposal
             Assignment.decided_at,
             Assignment.reason,
             Assignment.purpose,
+            Assignment.recheck_since,
+            Assignment.recheck_outcome,
             Assignment.explanation,
         ).where(Assignment.id == assignment_id, owned_by(Assignment.operator_id, visible_to))
     ).one_or_none()

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckOutcome
 from webapp.audit.queries import Happened, history
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import (
@@ -175,6 +175,18 @@ class BookingPage:
         """The open proposals of somebody else for what remains or for single sessions."""
         open_ = (proposal for proposal in self.proposals if proposal.status is AssignmentStatus.PROPOSED)
         return tuple(proposal for proposal in open_ if proposal.is_change)
+
+    def rechecks(self, now: datetime) -> tuple[Proposal, ...]:
+        """Approvals made on too old a roster that are to be looked at again or did not stand, while it matters."""
+        ahead = {session.trainer for session in self.sessions if session.ahead(now)}
+        return tuple(
+            proposal
+            for proposal in self.proposals
+            if proposal.status is AssignmentStatus.APPROVED
+            and proposal.recheck_since is not None
+            and proposal.recheck_outcome is not RecheckOutcome.CONFIRMED
+            and proposal.trainer in ahead
+        )
 
     def proposed_for(self, change: Proposal) -> int:
         """How many sessions an open change covers."""

@@ -7,11 +7,11 @@ from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, cast, func, select
+from sqlalchemy import ColumnElement, Date, cast, func, select, true
 from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
-from webapp.assignments.rules import AssignmentStatus
+from webapp.assignments.rules import AssignmentStatus, RecheckOutcome
 from webapp.bookings.models import Booking, Enquiry
 from webapp.bookings.rules import ENQUIRY_MOVES, BookingStatus, EnquiryStatus
 from webapp.certificates.models import Certificate
@@ -21,6 +21,8 @@ from webapp.course_sessions.queries import SessionRow, sessions_on, waiting_for_
 from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
 from webapp.households.models import Guardian, Student
+from webapp.schedule.models import ScheduleSlot
+from webapp.schedule.rules import SlotStatus
 from webapp.trainers.models import Trainer
 from webapp.zones.models import Zone
 
@@ -95,8 +97,28 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedRecheck:
+    """An approval made on an old roster that did not stand, while its trainer has ``sessions`` of the booking ahead."""
+
+    booking_id: UUID
+    reference: str
+    family: str
+    course: str
+    zone: str
+    trainer_id: UUID
+    trainer: str
+    outcome: RecheckOutcome
+    sessions: int
+    next_at: datetime
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
-    """The home page. ``approvals`` are those the actor may decide on, or, where ``decides`` is false, their own."""
+    """The home page. ``approvals`` are those the actor may decide on, or, where ``decides`` is false, their own.
+
+    ``rechecks`` are told to those who decide.
+    """
 
     decides: bool
     approvals: Few[WaitingProposal]
@@ -106,17 +128,18 @@ class Home:
     waitlist: Few[WaitingBooking]
     callbacks: Few[Callback]
     failed: Few[FailedCertificate] | None
+    rechecks: Few[FailedRecheck]
     now: datetime
 
     @property
     def quiet(self) -> bool:
         """Whether nothing needs anybody."""
-        waiting = (self.approvals, self.unmarked, self.waitlist, self.callbacks)
+        waiting = (self.approvals, self.unmarked, self.waitlist, self.callbacks, self.rechecks)
         return not any(few.total for few in waiting) and not (self.failed and self.failed.total)
 
 
 def home(db: Session, *, visible_to: Actor, now: datetime) -> Home:
-    """What needs the actor now, in eight statements at most."""
+    """What needs the actor now, in nine statements at most."""
     decides = visible_to.may(Permission.ASSIGNMENT_APPROVE)
     unmarked, unmarked_total = waiting_for_attendance(db, now=now, limit=SHOWN, visible_to=visible_to)
     _first, today = sessions_on(db, None, now=now, limit=1, offset=0, visible_to=visible_to)
@@ -128,6 +151,7 @@ def home(db: Session, *, visible_to: Actor, now: datetime) -> Home:
         waitlist=_waitlist(db, visible_to),
         callbacks=_callbacks(db, visible_to, now),
         failed=_failed(db, visible_to) if visible_to.may(Permission.CERTIFICATE_RETRY) else None,
+        rechecks=_rechecks(db, visible_to, now) if decides else Few(),
         now=now,
     )
 
@@ -236,6 +260,56 @@ def _failed(db: Session, actor: Actor) -> Few[FailedCertificate]:
             .join(Student, Student.id == Certificate.student_id)
             .where(Certificate.state == CertificateState.FAILED, owned_by(Certificate.operator_id, actor))
             .order_by(Certificate.created_at, Certificate.id)
+            .limit(SHOWN)
+        ),
+    )
+
+
+def _rechecks(db: Session, actor: Actor, now: datetime) -> Few[FailedRecheck]:
+    """Approvals that did not stand when they were looked at again, the nearest session first.
+
+    Whoever was replaced has no session ahead: a booking that was seen to is not among them.
+    """
+    ahead = (
+        select(func.count().label("sessions"), func.min(func.lower(ScheduleSlot.period)).label("next_at"))
+        .where(
+            ScheduleSlot.booking_id == Assignment.booking_id,
+            ScheduleSlot.trainer_id == Assignment.trainer_id,
+            ScheduleSlot.status == SlotStatus.BOOKED,
+            func.lower(ScheduleSlot.period) >= now,
+        )
+        .correlate(Assignment)
+        .lateral("ahead")
+    )
+    return _few(
+        FailedRecheck,
+        db.execute(
+            select(
+                Assignment.booking_id,
+                Booking.reference,
+                _family(),
+                Course.name,
+                Zone.name,
+                Trainer.id,
+                Trainer.name,
+                Assignment.recheck_outcome,
+                ahead.c.sessions,
+                ahead.c.next_at,
+                Booking.time_zone,
+                _all(),
+            )
+            .join(Booking, Booking.id == Assignment.booking_id)
+            .join(Course, Course.id == Booking.course_id)
+            .join(Zone, Zone.id == Booking.zone_id)
+            .join(Trainer, Trainer.id == Assignment.trainer_id)
+            .join(ahead, true())
+            .where(
+                Assignment.recheck_outcome != RecheckOutcome.CONFIRMED,
+                Assignment.status == AssignmentStatus.APPROVED,
+                ahead.c.sessions > 0,
+                owned_by(Assignment.operator_id, actor),
+            )
+            .order_by(ahead.c.next_at, Assignment.id)
             .limit(SHOWN)
         ),
     )

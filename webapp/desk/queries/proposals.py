@@ -11,7 +11,7 @@ from sqlalchemy import and_, case, select
 from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus, Verdict
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckOutcome, Verdict
 from webapp.trainers.models import Trainer
 
 
@@ -34,6 +34,9 @@ class Proposal:
     reason: str | None
     purpose: str | None
     version: int
+    recheck_since: datetime | None
+    """As of when the roster was that it was approved on, where that was too long before."""
+    recheck_outcome: RecheckOutcome | None
     verdicts: tuple[Verdict, ...]
     """The stored explanation (rule T11); only ``BookingPage.last`` brings it along."""
 
@@ -70,6 +73,8 @@ def proposals_of(db: Session, booking_id: UUID) -> tuple[Proposal, ...]:
             Assignment.reason,
             Assignment.purpose,
             Assignment.version,
+            Assignment.recheck_since,
+            Assignment.recheck_outcome,
             case((Assignment.id == counts, Assignment.explanation)),
         )
         .join(
@@ -83,5 +88,5 @@ def proposals_of(db: Session, booking_id: UUID) -> tuple[Proposal, ...]:
 
 
 def _proposal(row: Any) -> Proposal:
-    values: tuple[Any, ...] = (*row[:15], tuple(Verdict.from_json(stored) for stored in row[15] or ()))
+    values: tuple[Any, ...] = (*row[:-1], tuple(Verdict.from_json(stored) for stored in row[-1] or ()))
     return Proposal(*values)
