@@ -12,12 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import audit, engine
+from tests.bench import audit, engine, trainer_service
 from tests.bench.audit import AuditBench
 from tests.bench.databases import running_servers
 from tests.bench.engine import EngineBench
+from tests.bench.trainer_service import TrainerServiceBench
 
-PARTS = ("engine", "audit")
+PARTS = ("engine", "audit", "trainer_service")
 
 
 def main() -> int:
@@ -39,6 +40,9 @@ def main() -> int:
         with running_servers() as servers:
             if part == "audit":
                 report = AuditBench(servers, audit.SMALL if small else audit.NORMAL, say).run()
+            elif part == "trainer_service":
+                sizes = trainer_service.SMALL if small else trainer_service.NORMAL
+                report = TrainerServiceBench(servers, sizes, say).run()
             else:
                 report = EngineBench(servers, engine.SMALL if small else engine.NORMAL, folder.resolve(), say).run()
         path = report.write(folder)

@@ -113,7 +113,7 @@ def running(
     seed: int = 1,
     zones: Mapping[str | None, Sequence[object]] | None = None,
     courses: Sequence[object] | None = None,
-    places: Mapping[object, tuple[float, float]] | None = None,
+    places: Mapping[Any, tuple[float, float]] | None = None,
     all_hours: bool = False,
     token: str = TOKEN,
     **wishes: Any,
