@@ -12,6 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import psycopg
 from flask import Flask
@@ -120,3 +121,18 @@ def browsers(address: str, person: Person, number: int, *, at: datetime) -> list
             cookie = signer.dumps({"_user_id": f"{row[0]}.{token}", "_fresh": True, "csrf_token": raw})
             made.append(Browser(f"zonedesk={cookie}", csrf))
     return made
+
+
+def send_form(port: int, browser: Browser, path: str, body: str) -> Answer:
+    """Send a form; the status of the answer, and the page to which it leads."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": browser.cookie}
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as line:
+        line.request("POST", path, body, headers)
+        answer = line.getresponse()
+        page, where = answer.read().decode(), answer.headers.get("Location")
+    if answer.status != 303 or where is None:
+        return Answer(answer.status, page)
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as line:
+        line.request("GET", urlsplit(where).path, headers={"Cookie": browser.cookie})
+        following = line.getresponse()
+        return Answer(answer.status if following.status == 200 else following.status, following.read().decode())
