@@ -67,7 +67,7 @@ class Desk:
         )
         return run_id
 
-    def seen(self, trainer_id: UUID, in_run: UUID | None, *, missed: int = 0) -> None:
+    def seen(self, trainer_id: UUID, in_run: UUID | None, *, missed: int = 0, said_at: datetime = OLD) -> None:
         """The last full run that saw a trainer, and how many have missed them since."""
         self.do("DELETE FROM trainer_service_records WHERE trainer_id = :id", id=trainer_id)
         self.do(
@@ -76,7 +76,7 @@ class Desk:
             id=trainer_id,
             run=in_run,
             missed=missed,
-            now=NOW,
+            now=said_at,
         )
 
     def leaves(self, taught: Taught, at: datetime = LATER) -> None:
@@ -247,6 +247,43 @@ def test_who_turns_out_to_have_been_gone_at_the_approval_was_confirmed_too_soon(
     desk.recheck(LATER + 7 * HOUR)
     assert desk.outcome(taught) == outcome
     assert [row[3:] for row in desk.told()] == [(None, "confirmed"), ("confirmed", "left")][: 1 + (outcome == "left")]
+
+
+def heard_of_since(desk: Desk, taught: Taught) -> None:
+    """A change was told of the trainer after the approval."""
+    desk.seen(taught.trainer_id, desk.full_run(OLD), missed=2, said_at=NOW + SECOND)
+
+
+def forgotten_when(desk: Desk, taught: Taught) -> None:
+    """The run that last saw the trainer is long over and forgotten."""
+    desk.seen(taught.trainer_id, new_id(), missed=2)
+
+
+def given_to_others(desk: Desk, taught: Taught) -> None:
+    """An admin said that the trainer is another operator's: the record is that of their new row."""
+    desk.do("UPDATE trainers SET service_id = NULL, service_fields = '{}' WHERE id = :id", id=taught.trainer_id)
+
+
+@pytest.mark.parametrize("how", [heard_of_since, forgotten_when, given_to_others])
+def test_who_leaves_in_the_common_way_was_confirmed_rightly(desk: Desk, how: Callable[[Desk, Taught], None]) -> None:
+    taught = desk.course()
+    desk.heard()
+    desk.recheck()
+    how(desk, taught)
+    desk.leaves(taught, LATER + 6 * HOUR)
+    desk.recheck(LATER + 7 * HOUR)
+    assert desk.outcome(taught) == "confirmed"
+
+
+def test_nobody_is_told_of_whom_nothing_was_left_to_teach(desk: Desk) -> None:
+    taught = desk.course()
+    desk.heard()
+    desk.recheck()
+    desk.seen(taught.trainer_id, desk.full_run(OLD), missed=2)
+    over = taught.booking.sessions[-1].starts_at + SECOND
+    desk.leaves(taught, over)
+    desk.recheck(over)
+    assert desk.outcome(taught) == "confirmed"
 
 
 def test_what_was_put_right_is_confirmed_after_all(desk: Desk) -> None:

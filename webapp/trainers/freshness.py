@@ -10,8 +10,8 @@ from typing import Final
 from webapp.config import Settings
 from webapp.trainers.sync_rules import Contract
 
-LEGACY_EVERY: Final = timedelta(seconds=300)
-"""The deployed contract is asked trainer by trainer: never more often than this."""
+LEGACY_EVERY: Final = timedelta(minutes=5)
+"""The deployed contract tells nothing of what changed: everybody is listed, and not more often than this."""
 
 
 class RosterState(StrEnum):

@@ -24,27 +24,28 @@ class LookedAt:
 
 
 # The first: never looked at, and a run of the synchronisation has begun after they were approved and is done.
-# The second: failed, and the trainer has sessions of the booking still ahead; a roster that was put right clears them.
-# The third: confirmed, and gone since, though no full run saw the trainer after the approval. What changed is told
-# within the minute; who is missing is told by full runs alone, and by two of them.
+# The second, while their trainer has sessions of the booking ahead: those that did not stand, so that a roster that was
+# put right clears them; and those that were confirmed, whose trainer has left since and was last heard of before the
+# approval. What changed is told within the minute; who is missing is told by full runs alone, and by two of them. A
+# trainer of whom that cannot be told any more has left in the common way.
 _LOOKED_AT = text("""
 WITH due AS (
     SELECT * FROM assignments
     WHERE status = 'approved' AND recheck_since IS NOT NULL AND rechecked_at IS NULL
       AND decided_at < COALESCE(CAST(:fresh_at AS timestamptz), (SELECT fresh_at FROM trainer_service_state))
     UNION ALL
-    SELECT failed.* FROM assignments AS failed
-    WHERE status = 'approved' AND recheck_outcome <> 'confirmed' AND EXISTS (
+    SELECT * FROM assignments AS told
+    WHERE status = 'approved' AND recheck_outcome IS NOT NULL
+      AND (recheck_outcome <> 'confirmed' OR EXISTS (
+        SELECT FROM trainers AS gone
+        JOIN trainer_service_records AS record ON record.trainer_id = gone.id
+        LEFT JOIN trainer_sync_runs AS seen ON seen.id = record.seen_run
+        WHERE gone.id = told.trainer_id AND gone.left_at IS NOT NULL AND record.said_at <= told.decided_at
+          AND (record.seen_run IS NULL OR seen.started_at <= told.decided_at)))
+      AND EXISTS (
         SELECT FROM schedule_slots AS slot
-        WHERE slot.booking_id = failed.booking_id AND slot.trainer_id = failed.trainer_id AND slot.status = 'booked'
+        WHERE slot.booking_id = told.booking_id AND slot.trainer_id = told.trainer_id AND slot.status = 'booked'
           AND lower(slot.period) >= :now)
-    UNION ALL
-    SELECT confirmed.* FROM trainers AS gone
-    JOIN assignments AS confirmed ON confirmed.trainer_id = gone.id
-    WHERE gone.left_at IS NOT NULL AND confirmed.status = 'approved' AND confirmed.recheck_outcome = 'confirmed'
-      AND NOT EXISTS (
-        SELECT FROM trainer_service_records AS record JOIN trainer_sync_runs AS seen ON seen.id = record.seen_run
-        WHERE record.trainer_id = gone.id AND seen.started_at > confirmed.decided_at)
 )
 SELECT a.id, a.operator_id, a.recheck_outcome,
        t.active AND t.left_at IS NULL AS on_roster,

@@ -17,6 +17,7 @@ from webapp.config import Settings
 from webapp.core.actor import SYSTEM
 from webapp.core.job_names import JobName
 from webapp.db.work import Work
+from webapp.trainers.freshness import LEGACY_EVERY
 from webapp.trainers.sync_models import ServiceHook, ServiceState, SyncRun
 from webapp.trainers.sync_rules import DELETED, Contract, RunCause, RunKind, RunState
 from webapp.trainers.syncing import runs
@@ -24,8 +25,6 @@ from webapp.trainers.syncing.heard import Counts
 
 OVERLAP: Final = timedelta(seconds=30)
 """What was written at the service while it answered may come to light a little later, under an earlier instant."""
-LEGACY_EVERY: Final = timedelta(minutes=5)
-"""The deployed contract tells nothing of what changed: everybody is listed, and not as often."""
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 """After a service has shrunk, and where it asks for more than the schedule gives."""
 KEPT: Final = timedelta(days=30)
