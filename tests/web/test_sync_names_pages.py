@@ -210,6 +210,12 @@ def test_who_has_settled_a_name_already_is_said(admin: DeskClient, make: Make) -
     assert "Asha Rao has said that this is Vizag Learning." in page.text
 
 
+def test_htmx_is_led_on_once_a_name_is_settled(admin: DeskClient, make: Make) -> None:
+    data = {"target": str(make.franchise())}
+    done = admin.post(LINK, kind="franchise", name="F-9", data=data, htmx=True)
+    assert (done.status_code, done.headers["HX-Redirect"]) == (200, "/trainers/service/quarantine")
+
+
 def test_what_was_settled_is_listed_and_can_be_taken_back(admin: DeskClient, make: Make, db: Database) -> None:
     link = add_link(LinkKind.FRANCHISE, "F-9", make.franchise("Vizag Learning"), by="Asha Rao")
     add_link(LinkKind.ZONE, "Z-1", make.zone(name="Seaside"))

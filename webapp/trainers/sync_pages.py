@@ -13,20 +13,12 @@ from uuid import UUID
 from webapp.clients.trainer_service.breaker import PAUSE
 from webapp.clients.trainer_service.retries import MOST
 from webapp.config import Settings
+from webapp.trainers.freshness import Freshness, fresh_target, freshness
 from webapp.trainers.sync_rules import Contract, LinkKind
 from webapp.trainers.syncing.names import LinkRow
-from webapp.trainers.syncing.progress import LEGACY_EVERY, SHRUNK
+from webapp.trainers.syncing.progress import SHRUNK
 from webapp.trainers.syncing.reading import ChangeRow, RecordRow, RunRow, StateRow
 from webapp.web.pagination import Page
-
-
-class Age(StrEnum):
-    """How old the roster is against its target."""
-
-    NEVER = "never"
-    FRESH = "fresh"
-    STALE = "stale"
-    EXPIRED = "expired"
 
 
 class Breaker(StrEnum):
@@ -59,19 +51,12 @@ class ServiceCard:
     @property
     def fresh_seconds(self) -> float:
         """How old the roster may be."""
-        if self.legacy:
-            return 2.0 * max(self.settings.trainer_sync_seconds, LEGACY_EVERY.total_seconds())
-        return self.settings.trainer_fresh_seconds
+        return fresh_target(self.state.contract, self.settings).total_seconds()
 
     @property
-    def age(self) -> Age:
+    def freshness(self) -> Freshness:
         """How old the roster is against that."""
-        if self.state.fresh_at is None:
-            return Age.NEVER
-        old = self.now - self.state.fresh_at
-        if old > timedelta(minutes=self.settings.trainer_recheck_minutes):
-            return Age.EXPIRED
-        return Age.STALE if old > timedelta(seconds=self.fresh_seconds) else Age.FRESH
+        return freshness(self.state.fresh_at, self.state.contract, self.settings, now=self.now)
 
     @property
     def pause_left(self) -> int:
