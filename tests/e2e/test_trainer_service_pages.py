@@ -199,7 +199,7 @@ def test_a_trainer_changes_operators_when_somebody_says_so(
     rows = page.locator("#trainer-list tbody tr")
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("The company")
-    expect(rows.last).to_contain_text("Inactive")
+    expect(rows.last).to_contain_text("Has left")
     assert not faults, "\n".join(faults)
 
 
