@@ -39,8 +39,9 @@ def ask_for(stage: Stage, ids: Iterable[str]) -> Answers:
                 return answers
             done, _still = wait(asked, timeout=_LOOK_UP, return_when=FIRST_COMPLETED)
             for one in done:
+                service_id = asked.pop(one)
                 try:
-                    answers.said[asked.pop(one)] = one.result()
+                    answers.said[service_id] = one.result()
                 except ServiceFailed as failure:
                     answers.failure = answers.failure or failure
             stage.renew()
