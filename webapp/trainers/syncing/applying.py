@@ -6,8 +6,9 @@ What is said again word for word costs nothing but to be marked as seen; of the 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -49,10 +50,20 @@ def mark_seen(work: Work, ids: Sequence[str], cause: Cause, *, now: datetime) ->
 
 def said_before(db: Session, ids: Collection[str]) -> dict[str, SaidTrainer]:
     """What was last said of trainers, of those whom it could be read of."""
-    rows = db.execute(_SAID, {"ids": [*ids]})
-    return {service_id: from_json(said) for service_id, said in rows}
+    return remembered((row[0], row[1]) for row in db.execute(_SAID, {"ids": [*ids]}))
+
+
+def remembered(rows: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, SaidTrainer]:
+    """What was kept of trainers, by id, as it was said. What an earlier desk kept and this one cannot read is left out:
+    it waits until it is said again.
+    """
+    found = {}
+    for service_id, said in rows:
+        with suppress(ValueError):
+            found[service_id] = from_json(said)
+    return found
 
 
 _SAID: Final = text(
-    "SELECT service_id, said FROM trainer_service_records WHERE service_id = ANY(:ids) AND said <> '{}'"
+    "SELECT service_id, said FROM trainer_service_records WHERE service_id = ANY(:ids) AND said ? 'trainerId'"
 )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import text
 
-from webapp.clients.trainer_service.parsing import from_json
 from webapp.db.work import Work
 from webapp.trainers.sync_models import ServiceState, SyncRun
 from webapp.trainers.sync_rules import Contract
 from webapp.trainers.syncing import leaving, progress
-from webapp.trainers.syncing.applying import apply, said_before
+from webapp.trainers.syncing.applying import apply, remembered, said_before
 from webapp.trainers.syncing.asking import ask_for
 from webapp.trainers.syncing.cursors import AGAIN, LEAVE
 from webapp.trainers.syncing.deployed import AT_A_TIME, as_heard
@@ -89,12 +87,11 @@ def look_again(stage: Stage, after: str) -> str | None:
     def task(work: Work, run: SyncRun, state: ServiceState) -> str | None:
         now = stage.now()
         values = {"after": after, "limit": BATCH, "of_zones": _OF_ZONES, "of_franchises": _OF_FRANCHISES}
-        waiting: Sequence[tuple[str, dict[str, object]]] = [
-            (row[0], row[1]) for row in work.db.execute(_HELPABLE, values)
-        ]
+        waiting = [(row[0], row[1]) for row in work.db.execute(_HELPABLE, values)]
         if waiting:
-            found = apply(work, [Heard(from_json(said), again=True) for _id, said in waiting], stage.cause, now=now)
-            then = AGAIN + waiting[-1][0]
+            again = [Heard(said, again=True) for said in remembered(waiting).values()]
+            found = apply(work, again, stage.cause, now=now)
+            then = f"{AGAIN}{waiting[-1][0]}"
             progress.advance(run, cursor=then, now=now, counts=Counts(added=found.added, changed=found.changed))
             if len(waiting) == BATCH:
                 return then

@@ -93,10 +93,8 @@ def _take(stage: Stage, page: LegacyPage, number: int, spent: int, following: in
         heard += [Heard(_as_listed(before[id_], rows[id_])) for id_ in late if id_ in before]
         counts = apply(work, [*heard, *[Heard(_NAMELESS)] * page.unreadable], stage.cause, now=now)
         mark_seen(work, [*(one.service_id for one in found.same), *found.again, *late], stage.cause, now=now)
-        held_back = sum(one.refused_code is not None for one in found.same)
         counts.seen += len(found.same)
-        counts.refused += held_back
-        counts.unchanged += len(found.same) - held_back
+        counts.unchanged += sum(one.refused_code is None for one in found.same)
         progress.advance(run, cursor=then, now=now, counts=counts, learned=_LEARNED, pages=1)
 
     stage.write(task)
@@ -143,7 +141,7 @@ def take_aged(stage: Stage, spent: int) -> str:
         stage.write(lambda _work, run, _state: progress.advance(run, cursor=MISSED, now=stage.now()))
         return MISSED
     then = f"{AGED}{spent + len(ids)}"
-    _hear(stage, ask_for(stage, ids), before=before, cursor=then)
+    _hear(stage, ask_for(stage, ids), before=before, cursor=then, listed=True)
     return then
 
 
@@ -175,8 +173,9 @@ def _hear(
     cursor: str | None,
     rows: Mapping[str, LegacyRow] = MappingProxyType({}),
     before: Mapping[str, SaidTrainer] = MappingProxyType({}),
+    listed: bool = False,
 ) -> None:
-    """Write what came of asking, and only then see to what went wrong with it."""
+    """Write what came of asking, and only then see to what went wrong with it. Who was ``listed`` was counted then."""
     heard = [
         as_heard(stage, said, before.get(id_), rows.get(id_)) for id_, said in answers.said.items() if said is not None
     ]
@@ -184,6 +183,8 @@ def _hear(
 
     def task(work: Work, run: SyncRun, _state: ServiceState) -> None:
         counts = apply(work, heard, stage.cause, now=stage.now())
+        if listed:
+            counts.seen = counts.unchanged = 0
         if unknown:  # listed, and yet not there: that is found out no sooner than tomorrow
             asked = update(ServiceRecord).where(ServiceRecord.service_id.in_(unknown)).values(detail_at=stage.now())
             work.db.execute(asked.execution_options(synchronize_session=False))

@@ -130,13 +130,13 @@ _FILL: Final[Mapping[str, TextClause]] = {
 _OWN_TIME_OFF: Final = text(
     "UPDATE time_off SET from_service = false WHERE trainer_id = ANY(CAST(:ids AS uuid[])) AND from_service"
 )
-# What could not be read at all has no digest: what was said before it stays, to be placed again when it is repeated.
+# What could not be read has no digest: what was said before it stays, to be placed again when it is repeated.
 _RECORD: Final = text("""
 INSERT INTO trainer_service_records AS r
 SELECT * FROM jsonb_populate_recordset(NULL::trainer_service_records, CAST(:rows AS jsonb)) ORDER BY service_id
 ON CONFLICT (service_id) DO UPDATE
 SET trainer_id = excluded.trainer_id,
-    said = CASE excluded.digest WHEN '' THEN r.said ELSE excluded.said END,
+    said = CASE excluded.digest WHEN '' THEN r.said || excluded.said ELSE excluded.said END,
     digest = CASE excluded.digest WHEN '' THEN r.digest ELSE excluded.digest END,
     updated_at = excluded.updated_at, said_at = excluded.said_at, placed_at = excluded.placed_at,
     detail_at = excluded.detail_at, refused_code = excluded.refused_code, refused_facts = excluded.refused_facts,
