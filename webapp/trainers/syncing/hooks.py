@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from sqlalchemy.dialects.postgresql import insert
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -44,11 +44,17 @@ class Message:
     trainer_id: str | None
 
 
-def _printable(value: Any) -> Any:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if isinstance(text, str) and not text.isprintable():
+def _printable(value: str) -> str:
+    if not value.isprintable():
         raise ValueError("not printable")
-    return text
+    return value
+
+
+def _number_or_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 
 
 class _Shape(BaseModel):
@@ -56,11 +62,11 @@ class _Shape(BaseModel):
 
 
 class _Data(_Shape):
-    trainer_id: Annotated[str | None, BeforeValidator(_printable), Field(min_length=1, max_length=64)] = None
+    trainer_id: Annotated[_Word | None, BeforeValidator(_number_or_text)] = None
 
 
 class _Body(_Shape):
-    type: Annotated[str, BeforeValidator(_printable), Field(min_length=1, max_length=64)]
+    type: _Word
     data: _Data = _Data()
 
 
