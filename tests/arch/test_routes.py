@@ -35,9 +35,12 @@ PUBLIC = frozenset(
         "certificates.verified",
         "ops.healthz",
         "ops.readyz",
+        "trainer_hooks.receive",
     }
 )
 """All that an anonymous visitor may open. A new one is added here on purpose."""
+BY_SIGNATURE = {"trainer_hooks.receive": 404}
+"""What programs send without the token of a form, for they sign it; and the answer where nobody is expected to."""
 SIGNED_IN = frozenset(
     {
         "accounts.sign_out",
@@ -124,7 +127,7 @@ def test_every_changing_route_refuses_a_request_without_a_token(app: Flask, clie
             values: dict[str, Any] = dict.fromkeys(rule.arguments, id_)
             url = app.url_for(rule.endpoint, **values)
         response = client.post(url, csrf=False)
-        assert response.status_code == 400, rule.rule
+        assert response.status_code == BY_SIGNATURE.get(rule.endpoint, 400), rule.rule
         asked += 1
     assert asked
 

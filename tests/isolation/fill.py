@@ -35,6 +35,7 @@ NOT_REACHED: Final = {
     "desk.move_session": "tests/web/test_move_page.py, with a time that the engine has found free",
     "desk.pause_series": "tests/web/test_pause_page.py, with a break that the series can take",
     "desk.propose_substitute": "tests/web/test_substitute_page.py, with sessions and a trainer who is free",
+    "trainer_hooks.receive": "tests/syncing/test_hooks.py, with a signature",
 }
 """Changing routes that need more than a form as it stands, and where it is shown that they work."""
 
@@ -193,6 +194,7 @@ def by_hand(world: World) -> Iterator[Request]:
     yield Request("POST", "", "/account/passkeys")
     yield Request("POST", "", "/account/passkeys/options")
     yield Request("POST", "", "/account/sign-out-elsewhere")
+    yield Request("POST", "", "/hooks/trainer-service")
     for story in world.stories:
         for row in world.rows(_CALL, own=story.operator_id):
             yield Request("POST", "", "/bookings/new", _booking(row))
