@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +13,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
+from webapp.clients.trainer_service.http import INTERACTIVE, trainer_service_from
+from webapp.clients.trainer_service.said import LegacyPage, ServiceFailed
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
@@ -22,7 +26,7 @@ from webapp.trainers import sync_refusals as refusals
 from webapp.trainers import sync_words as words
 from webapp.trainers.sync_forms import LinkForm, StartForm, WhichNameForm
 from webapp.trainers.sync_pages import LinkPage, QuarantinePage, RunPage, ServiceCard, ServicePage
-from webapp.trainers.sync_rules import LinkKind, RunCause, RunKind
+from webapp.trainers.sync_rules import Contract, LinkKind, RunCause, RunKind
 from webapp.trainers.syncing import linking, names, reading, runs
 from webapp.web import nav
 from webapp.web.access import current_actor, requires
@@ -86,6 +90,26 @@ def start() -> ResponseReturnValue:
         flash(_("A synchronisation was under way already; it does what you asked for as well."))
     else:
         flash(_("Asked for: a worker begins within seconds."))
+    return redirect_after(url_for(".index"))
+
+
+@bp.post("/check")
+@requires(Permission.TRAINER_SYNC_RUN)
+def check() -> ResponseReturnValue:
+    """Ask the service one small question, with the patience of a page, and say what came of it. Changes nothing."""
+    settings = _settings()
+    if settings.trainer_service_url is None:
+        raise Conflict("no-trainer-service", "No trainer service is set up, so there is nobody to ask.")
+    began = time.monotonic()
+    try:
+        answer = trainer_service_from(settings, profile=INTERACTIVE).first_page(since=clock.now(), etag=None)
+    except ServiceFailed as failed:
+        problem = failed.fault.value
+        flash(f"{words.problem_words(problem)}. {words.remedy_words(problem)}", "error")
+    else:
+        contract = words.contract_word(Contract.LEGACY if isinstance(answer, LegacyPage) else Contract.BULK)
+        took = words.took_words(timedelta(seconds=time.monotonic() - began))
+        flash(_("It answers, within %(took)s. %(contract)s.", took=took, contract=contract))
     return redirect_after(url_for(".index"))
 
 
