@@ -247,10 +247,15 @@ def test_breaker_and_retries_are_remembered_from_one_process_to_the_next(sync: S
         service(breaker=BreakerState(3, NOW), retry_tokens=0.7)
         return service
 
-    for _ in range(2):
+    service.failures.append(Fault.NO_CONNECTION)
+    for _ in range(3):
         ask(sync, RunKind.FULL)
         work_off(sync.db, opened, RHYTHM, now=lambda: NOW, seconds=60)
-    assert begun == [(BreakerState(0, None), 0.0), (BreakerState(3, NOW), 0.7)]
+    assert begun == [
+        (BreakerState(0, None), 0.0),
+        (BreakerState(3, NOW), 0.7),
+        (BreakerState(0, None), 0.7),
+    ], "a run whose every question was answered closes the breaker"
 
 
 # -- what is known of the service ----------------------------------------------------------------------------------

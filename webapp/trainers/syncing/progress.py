@@ -123,6 +123,8 @@ def advance(
 def finish(work: Work, run: SyncRun, state: ServiceState, rhythm: Rhythm, *, now: datetime, etag: str | None) -> None:
     """The run is done: the roster is what the service said when it began. ``etag`` is that of its only page."""
     started_at = run.started_at or now
+    # Every question was answered. The breaker wants several in a row to close, and most runs ask only one.
+    state.failures, state.opened_at = 0, None
     state.contract = run.contract or state.contract
     if run.kind is RunKind.FULL or state.contract is Contract.BULK:
         state.fresh_at = max(state.fresh_at or started_at, started_at)
