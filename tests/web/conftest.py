@@ -61,6 +61,7 @@ def service(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
     """A desk with a trainer service."""
     known = settings.model_copy(update={"trainer_service_url": URL, "trainer_service_token": TOKEN})
     monkeypatch.setitem(app.extensions, "settings", known)
+    forget(app)  # what another test's roster was
 
 
 @pytest.fixture

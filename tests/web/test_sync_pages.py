@@ -268,9 +268,10 @@ def test_the_navigation_counts_who_is_in_quarantine(client: DeskClient, make: Ma
 
 
 def test_the_navigation_asks_once_for_all_that_waits(client: DeskClient, make: Make, service: None) -> None:
-    client.sign_in(make.manager())
-    client.get("courses.index")
-    before = client.statements
-    client.sign_in(make.admin())
-    client.get("courses.index")
-    assert client.statements == before
+    taken = []
+    for person in (make.manager(), make.admin()):
+        client.sign_in(person)
+        client.get("courses.index")  # the first page of all looks up how old the roster is, and in which time zone
+        client.get("courses.index")
+        taken.append(client.statements)
+    assert taken[0] == taken[1]
