@@ -193,7 +193,9 @@ def _refused(world: World, browser: Browser, person: Person | None, offered: lis
             # An address that names no foreign row may be open, whatever foreign id its body brings along.
             strange = {world.owners.get(found) for found in ID.findall(request.path)} - {own, None}
             wanted = replace(request, about="foreign" if strange else "crossed")
-            _pair(world, browser, person, wanted, absent(request), tally)
+            # The catalogue is everybody's: a course that is there is no row of others.
+            nobodys = {found for found in request.ids if found not in world.owners}
+            _pair(world, browser, person, wanted, absent(request, nobodys), tally)
         elif about == "own" and person is not None and not sees_all(person):
             assert own is not None
             for foreign, none in crossed(request, world, own):

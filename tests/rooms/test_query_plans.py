@@ -36,7 +36,7 @@ from webapp.course_sessions.queries import sessions_on, waiting_for_attendance
 from webapp.db.work import Database, Work
 from webapp.desk.queries.booking import booking_page
 from webapp.desk.queries.home import home
-from webapp.schedule.queries import slots_of_trainer
+from webapp.schedule.queries import booked_from, slots_of_trainer
 from webapp.zones.queries import zones_at
 
 LARGE = frozenset({"schedule_slots", "course_sessions", "bookings", "assignments", "audit_entries"})
@@ -201,6 +201,10 @@ def opens_a_trainers_week(work: Work, zone: BenchZone) -> object:
     return slots_of_trainer(work.db, zone.trainers[0].id, week, visible_to=zone.staff)
 
 
+def counts_what_a_trainer_leaves_behind(work: Work, zone: BenchZone) -> object:
+    return booked_from(work.db, zone.trainers[0].id, TEACHING, visible_to=zone.staff)
+
+
 def lists_what_needs_cover(work: Work, zone: BenchZone) -> object:
     return needs_cover(work.db, now=NOW, limit=50, visible_to=zone.staff)
 
@@ -235,6 +239,7 @@ HOT: tuple[Ask, ...] = (
     lists_bookings,
     opens_the_first_page,
     opens_a_trainers_week,
+    counts_what_a_trainer_leaves_behind,
 )
 
 

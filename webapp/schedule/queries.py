@@ -54,11 +54,13 @@ def slots_of_trainer(db: Session, trainer_id: UUID, period: Interval, *, visible
 
 def booked_from(db: Session, trainer_id: UUID, since: datetime, *, visible_to: Actor) -> tuple[Interval, ...]:
     """When a trainer teaches from an instant on, as far as it is approved, earliest first."""
+    ahead = func.tstzrange(since, None)
     rows = db.execute(
         select(func.lower(ScheduleSlot.period), func.upper(ScheduleSlot.period))
         .where(
             ScheduleSlot.trainer_id == trainer_id,
             ScheduleSlot.status == SlotStatus.BOOKED,
+            ScheduleSlot.period.op("&&")(ahead),  # the index knows what lies ahead; what has begun is no more to cover
             func.lower(ScheduleSlot.period) >= since,
             owned_by(ScheduleSlot.operator_id, visible_to),
         )
