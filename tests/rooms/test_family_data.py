@@ -353,7 +353,8 @@ def test_nothing_new_is_entered_for_an_erased_family(db: Database, family: Famil
         (
             "INSERT INTO trainer_blocks (operator_id, trainer_id, household_id, reason, created_at)"
             " SELECT h.operator_id, t.id, h.id, 'Why', now() FROM households h"
-            " JOIN trainers t ON t.operator_id = h.operator_id WHERE h.id = :id LIMIT 1",
+            " JOIN trainers t ON t.operator_id = h.operator_id WHERE h.id = :id"
+            " AND (h.id, t.id) NOT IN (SELECT b.household_id, b.trainer_id FROM trainer_blocks b) LIMIT 1",
             "household_not_erased",
         ),
         ("UPDATE bookings SET household_id = :id WHERE household_id <> :id", "household_not_erased"),
