@@ -12,11 +12,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from webapp.audit import service as audit
 from webapp.core.actor import Actor, Permission
-from webapp.core.errors import Forbidden, Invalid, NotFound
+from webapp.core.errors import Conflict, Forbidden, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.core.job_names import JobName
 from webapp.db.base import violates
@@ -46,39 +47,40 @@ def link(work: Work, kind: LinkKind, external_id: str, target_id: UUID, *, by: A
     Said again otherwise, it means that from now on. A trainer who is said to be another operator's is moved there.
     Raises ``Forbidden`` for whoever may not, ``Invalid`` for no name and for a target there is not.
     """
-    name = _checked(external_id, by)
-    column = _COLUMNS[kind]
-    found = work.db.scalar(
-        select(ServiceLink).where(ServiceLink.kind == kind, ServiceLink.external_id == name).with_for_update()
-    )
-    before = None
-    if found is not None:
-        if getattr(found, column) == target_id:
-            return found.id
-        before = {column: getattr(found, column)}
-        setattr(found, column, target_id)
-        found.created_at, found.created_by, found.created_by_name = now, by.id, by.name
-    else:
-        found = ServiceLink(
-            id=new_id(),
-            kind=kind,
-            external_id=name,
-            created_at=now,
-            created_by=by.id,
-            created_by_name=by.name,
-            **{column: target_id},
-        )
-        work.db.add(found)
+    name, column = _checked(external_id, by), _COLUMNS[kind]
     try:
-        work.db.flush()  # what follows reads it, and a target there is not is told of here
+        link_id, before = _written(work, kind, name, {column: target_id}, by=by, now=now)
     except IntegrityError as error:
         if violates(error, [f"fk_trainer_service_links_{column}"]):
             raise Invalid("link-target", "Choose something that exists.", field="target") from error
         raise
+    if before == {column: target_id}:
+        return link_id
     after = {"kind": kind, "external_id": name, column: target_id}
-    _tell(work, "trainer_link.made", found.id, before, after, by=by, now=now)
-    _place_anew(work, kind, name, found.id, by=by, now=now)
-    return found.id
+    _tell(work, "trainer_link.made", link_id, before, after, by=by, now=now)
+    _place_anew(work, kind, name, link_id, by=by, now=now)
+    return link_id
+
+
+def _written(
+    work: Work, kind: LinkKind, name: str, target: dict[str, UUID], *, by: Actor, now: datetime
+) -> tuple[UUID, dict[str, UUID] | None]:
+    """Write a link, or change the one of that name; its id, and what it meant before. Whoever is second waits."""
+    said = {**target, "created_at": now, "created_by": by.id, "created_by_name": by.name}
+    row = {"id": new_id(), "kind": kind, "external_id": name, **said}
+    fresh = work.db.scalar(insert(ServiceLink).values(row).on_conflict_do_nothing().returning(ServiceLink.id))
+    if fresh is not None:
+        return fresh, None
+    named = select(ServiceLink).where(ServiceLink.kind == kind, ServiceLink.external_id == name)
+    found = work.db.scalar(named.with_for_update().execution_options(populate_existing=True))
+    if found is None:
+        raise Conflict("link-gone", "Somebody took this back a moment ago. Nothing was changed; try again.")
+    before = {column: getattr(found, column) for column in target}
+    if before != target:
+        for column, value in said.items():
+            setattr(found, column, value)
+        work.db.flush()  # what follows reads it
+    return found.id, before
 
 
 def unlink(work: Work, link_id: UUID, *, by: Actor, now: datetime) -> None:
