@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf, nan, pi
 
 import pytest
@@ -108,6 +109,54 @@ def test_a_notched_polygon_holds_its_inside_and_its_border(place: Location, insi
     assert ring_contains(NOTCHED[::-1], place) is inside
 
 
-@given(st.floats(-1, 3), st.floats(-1, 3))
-def test_a_square_holds_what_its_box_holds(lat: float, lng: float) -> None:
-    assert ring_contains(SQUARE, Location(lat, lng)) == (0 <= lat <= 2 and 0 <= lng <= 2)
+@given(st.builds(Location, st.floats(-1, 3), st.floats(-1, 3)))
+def test_a_square_holds_what_its_box_holds(place: Location) -> None:
+    assert ring_contains(SQUARE, place) == (0 <= place.lat <= 2 and 0 <= place.lng <= 2)
+
+
+corners = st.builds(Location, st.floats(0, 1), st.floats(0.25, 0.75))
+
+
+@given(corners, corners, st.data())
+def test_z2_no_place_between_two_neighbours_belongs_to_neither(a: Location, b: Location, data: st.DataObject) -> None:
+    """A square cut in two along a bent line: whatever a float rounds to, every place is in one half, or on the line."""
+    south, north = sorted((a, b), key=lambda corner: corner.lat)
+    cut = (Location(0, 0.5), south, north, Location(1, 0.5))
+    west = (Location(0, 0), *cut, Location(1, 0))
+    east = (*cut[::-1], Location(0, 1), Location(1, 1))
+    start, end = data.draw(st.sampled_from(list(pairwise(cut))))
+    share = data.draw(st.floats(0, 1))
+    near = Location(
+        min(1.0, max(0.0, start.lat + share * (end.lat - start.lat))),
+        min(1.0, max(0.0, start.lng + share * (end.lng - start.lng) + data.draw(st.sampled_from([0, 1e-16, -1e-16])))),
+    )
+    assert ring_contains(west, near) or ring_contains(east, near)
+
+
+@given(st.lists(places, min_size=3, max_size=8), places)
+def test_z2_a_ring_is_the_same_from_any_corner_in_either_direction(ring: list[Location], place: Location) -> None:
+    held = ring_contains(ring, place)
+    assert ring_contains(ring[::-1], place) == held
+    assert ring_contains([*ring[1:], ring[0]], place) == held
+
+
+def test_z2_every_corner_and_every_middle_of_a_straight_edge_is_on_the_border() -> None:
+    for ring in (SQUARE, NOTCHED):
+        for a, b in zip(ring, [*ring[1:], ring[0]], strict=True):
+            assert ring_contains(ring, a)
+            assert ring_contains(ring, Location((a.lat + b.lat) / 2, (a.lng + b.lng) / 2))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_180th_meridian_has_two_names_and_is_one_border(side: int) -> None:
+    ring = [Location(0, side * 179), Location(0, side * 180), Location(1, side * 180), Location(1, side * 179)]
+    assert ring_contains(ring, Location(0.5, 180))
+    assert ring_contains(ring, Location(0.5, -180))
+    assert not ring_contains(ring, Location(0.5, -side * 179.9))
+    assert not ring_contains(ring, Location(2, 180))
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-200, -1e-13, -0.0])
+def test_what_is_smaller_than_any_place_is_nothing(tiny: float) -> None:
+    assert repr(Location(tiny, tiny)) == "Location(lat=0.0, lng=0.0)"
+    assert Location(1e-12, -1e-12).lat == 1e-12

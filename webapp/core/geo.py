@@ -8,6 +8,9 @@ from math import asin, cos, degrees, isfinite, pi, radians, sin, sqrt
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean earth radius, IUGG."""
+_NOTHING = 1e-12
+"""Degrees that count as 0, a tenth of a micrometre: smaller ones could make a product too small for a float, which
+PostgreSQL takes for an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,10 @@ class Location:
     lng: float
 
     def __post_init__(self) -> None:
+        if -_NOTHING < self.lat < _NOTHING:
+            object.__setattr__(self, "lat", 0.0)
+        if -_NOTHING < self.lng < _NOTHING:
+            object.__setattr__(self, "lng", 0.0)
         if not (isfinite(self.lat) and isfinite(self.lng)):
             raise ValueError("coordinates are finite numbers")
         if not -90 <= self.lat <= 90:
@@ -42,11 +49,15 @@ class Bounds:
 
 
 def distance_km(a: Location, b: Location) -> float:
-    """Great-circle distance in kilometres (haversine formula, Sinnott 1984), rounded to one metre (rule Z2)."""
+    """Great-circle distance in kilometres (haversine formula, Sinnott 1984), rounded to one metre (rule Z2).
+
+    Whole metres, halves to the even one, as ``round`` of a double precision number does in PostgreSQL too: the database
+    comes to the same figure by the same steps.
+    """
     half_lat = radians(b.lat - a.lat) / 2
     half_lng = radians(b.lng - a.lng) / 2
     h = sin(half_lat) ** 2 + cos(radians(a.lat)) * cos(radians(b.lat)) * sin(half_lng) ** 2
-    return round(2 * EARTH_RADIUS_KM * asin(min(1.0, sqrt(h))), 3)
+    return round(2 * EARTH_RADIUS_KM * asin(min(1.0, sqrt(h))) * 1000) / 1000
 
 
 def circle_bounds(center: Location, radius_km: float) -> Bounds:
@@ -87,16 +98,28 @@ def ring_center(ring: Sequence[Location]) -> Location:
 
 
 def ring_contains(ring: Sequence[Location], place: Location) -> bool:
-    """Whether a place lies inside a simple ring or on its border (even–odd rule; straight edges in degrees)."""
+    """Whether a place lies inside a simple ring or on its border (even–odd rule; straight edges in degrees).
+
+    The 180° meridian is one line, whichever sign it is written with. Each edge is looked at from its southern end and
+    by the same two products for border and side: two rings that share an edge give the same answer about it, so no
+    place between them is in neither. ``ring_holds`` in the database (migration 0012) takes the same steps.
+    """
+    if abs(place.lng) == 180:
+        return any(_ring_holds(ring, place.lat, lng) for lng in (180.0, -180.0))
+    return _ring_holds(ring, place.lat, place.lng)
+
+
+def _ring_holds(ring: Sequence[Location], lat: float, lng: float) -> bool:
     inside = False
-    for a, b in zip(ring, [*ring[1:], ring[0]], strict=True):
-        cross = (b.lng - a.lng) * (place.lat - a.lat) - (b.lat - a.lat) * (place.lng - a.lng)
-        within = min(a.lat, b.lat) <= place.lat <= max(a.lat, b.lat) and min(a.lng, b.lng) <= place.lng <= max(
-            a.lng, b.lng
-        )
-        if cross == 0 and within:
-            return True
-        straddles = (a.lat > place.lat) != (b.lat > place.lat)
-        if straddles and place.lng < (b.lng - a.lng) * (place.lat - a.lat) / (b.lat - a.lat) + a.lng:
-            inside = not inside
+    before = ring[-1]
+    for corner in ring:
+        south, north = (before, corner) if before.lat < corner.lat else (corner, before)
+        if south.lat <= lat <= north.lat:
+            along = (north.lng - south.lng) * (lat - south.lat)
+            across = (lng - south.lng) * (north.lat - south.lat)
+            if along == across and min(south.lng, north.lng) <= lng <= max(south.lng, north.lng):
+                return True
+            if across < along and lat < north.lat:
+                inside = not inside
+        before = corner
     return inside

@@ -119,7 +119,7 @@ def containing(zones: Iterable[ZoneFacts], place: Location) -> list[ContainingZo
                     created_at=zone.created_at,
                 )
             )
-    return sorted(found, key=lambda z: (z.distance_km, round(z.area_km2, 6), z.created_at, z.zone_id))
+    return sorted(found, key=lambda z: (z.distance_km, round(z.area_km2 * 1_000_000), z.created_at, z.zone_id))
 
 
 @dataclass(frozen=True, slots=True)
