@@ -7,11 +7,11 @@ from sqlalchemy import Connection, create_engine, pool
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from webapp.config import load_settings
-from webapp.db.geo_types import Box, Ring
+from webapp.db.geo_types import Box
 from webapp.tables import metadata
 
 # Reflection does not know the core geometric types by itself.
-ischema_names.update(box=Box, polygon=Ring)
+ischema_names.update(box=Box)
 
 
 def run(connection: Connection) -> None:

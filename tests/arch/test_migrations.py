@@ -21,17 +21,18 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import ProgrammingError
 
 from tests.services import ROOT, Servers
-from webapp.db.geo_types import Box, Ring
+from webapp.db.geo_types import Box
 from webapp.db.work import APP_ROLE
 from webapp.tables import metadata
 
-ischema_names.update(box=Box, polygon=Ring)
+ischema_names.update(box=Box)
 
 NOT_OF_AN_OPERATOR = {
     "operators",
     "courses",
     "leases",
     "passkey_challenges",
+    "zone_set",
     "trainer_service_state",
     "trainer_service_records",
     "trainer_service_links",
@@ -39,8 +40,8 @@ NOT_OF_AN_OPERATOR = {
     "trainer_sync_runs",
     "trainer_sync_changes",
 }
-"""Tables without an owner: the operators themselves, the one catalogue, the desk's own processes, and what the trainer
-service says before it is anybody's."""
+"""Tables without an owner: the operators themselves, the one catalogue, the stamp of all zones, the desk's own
+processes, and what the trainer service says before it is anybody's."""
 OUTLIVES_ITS_OWNER = {"audit_entries", "audit_seals"}
 """Has an owner but no foreign key: an entry stays when all else is gone."""
 

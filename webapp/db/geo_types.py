@@ -1,13 +1,13 @@
-"""PostgreSQL's core geometric types: ``box`` and ``polygon``, with x = longitude and y = latitude in degrees."""
+"""Shapes in columns: PostgreSQL's ``box`` and rings of corners; longitude before latitude, in degrees."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy import ARRAY, Dialect, Double
+from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from webapp.core.geo import Bounds, Location
 
@@ -39,28 +39,26 @@ class Box(UserDefinedType[Bounds]):
         return read
 
 
-class Ring(UserDefinedType[tuple[Location, ...]]):
-    """A simple ring of corners, stored as a ``polygon``; the last corner is not repeated."""
+class Ring(TypeDecorator[tuple[Location, ...]]):
+    """A simple ring of corners: longitude and latitude by turns, as in GeoJSON; the last corner is not repeated.
 
+    Plain numbers and no ``polygon``, whose operators compare with a tolerance (ADR 20).
+    """
+
+    impl = ARRAY(Double)
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
-        """The SQL type's name."""
-        return "POLYGON"
+    def process_bind_param(self, value: tuple[Location, ...] | None, dialect: Dialect) -> list[float] | None:
+        """Corners to numbers, whole ones too: the driver takes no list of several types."""
+        return None if value is None else [float(number) for corner in value for number in (corner.lng, corner.lat)]
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[tuple[Location, ...] | None], str | None]:
-        """Corners to ``((lng,lat),…)``."""
-        return lambda ring: None if ring is None else "(" + ",".join(f"({c.lng!r},{c.lat!r})" for c in ring) + ")"
+    def process_result_value(self, value: list[float] | None, dialect: Dialect) -> tuple[Location, ...] | None:
+        """Numbers to corners."""
+        return ring_of(value)
 
-    def result_processor(
-        self, dialect: Dialect, coltype: object
-    ) -> Callable[[str | None], tuple[Location, ...] | None]:
-        """Text of a polygon to corners."""
 
-        def read(value: str | None) -> tuple[Location, ...] | None:
-            if value is None:
-                return None
-            numbers = [float(n) for n in _NUMBER.findall(value)]
-            return tuple(Location(lat, lng) for lng, lat in zip(numbers[::2], numbers[1::2], strict=True))
-
-        return read
+def ring_of(numbers: Sequence[float] | None) -> tuple[Location, ...] | None:
+    """A ring from its numbers, longitude and latitude by turns."""
+    if numbers is None:
+        return None
+    return tuple(Location(lat, lng) for lng, lat in zip(numbers[::2], numbers[1::2], strict=True))

@@ -216,6 +216,7 @@ OF_NO_FAMILY: Final[Mapping[str, str]] = {
     "link_tokens": "in letters to staff",
     "courses": "the catalogue",
     "zones": "territories",
+    "zone_set": "a stamp of all territories",
     "trainers": "trainers",
     "trainer_courses": "trainers",
     "trainer_zones": "trainers",

@@ -1,18 +1,20 @@
 """Which zones contain a place, and which lie nearest to it (rules Z2 and Z3).
 
-These two read across operators, with fixed columns, because a caller's home is served by whoever serves it: franchise
-staff must see whose it is. Every other query of zones is by owner.
+Both read across operators, with fixed columns, because a caller's home is served by whoever serves it: franchise staff
+must see whose it is. Every other query of zones is by owner.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Double, Integer, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from webapp.core.geo import Location
+from webapp.zones.models import ZoneSet
 from webapp.zones.rules import ZoneKind
 
 
@@ -33,25 +35,40 @@ class ZoneAt:
     travel_buffer_minutes: int
 
 
-# Both are functions of the database that read every operator's zones: row-level security shows the asker's own only.
-_AT = text("SELECT * FROM zones_at(:lat, :lng)")
-_NEAREST = text("SELECT * FROM zones_nearest(:lat, :lng, :limit)")
+# Both are functions of the database that read every operator's zones (migration 0012): row-level security shows the
+# asker's own only.
+_COLUMNS = (
+    *("id", "operator_id", "operator_name", "name", "label", "kind", "time_zone", "distance_km", "reach_km"),
+    *("area_km2", "travel_buffer_minutes"),
+)
+_WHERE = (bindparam("lat", type_=Double), bindparam("lng", type_=Double))
+_at = func.zones_at(*_WHERE).table_valued(*_COLUMNS)
+_nearest = func.zones_nearest(*_WHERE, bindparam("limit", type_=Integer)).table_valued(*_COLUMNS)
+_AT = select(*_at.c)
+_NEAREST = select(*_nearest.c)
+_VERSION = select(ZoneSet.version).where(ZoneSet.id == 1)
 
 
 def zones_at(db: Session, place: Location) -> tuple[ZoneAt, ...]:
     """Every active zone of every operator that contains the place, the serving one first (rule Z2).
 
-    Nearest centre, then smaller area, then older zone, then id: the order of ``zones.rules.containing``.
+    Exactly what ``zones.rules.containing`` answers, in its order: nearest centre, then smaller area, then older zone,
+    then id. A place on the border of a zone lies in it.
     """
     return _read(db, _AT, {"lat": place.lat, "lng": place.lng})
 
 
 def nearest_zones(db: Session, place: Location, limit: int = 3) -> tuple[ZoneAt, ...]:
-    """The active zones whose centres lie nearest, containing or not, out of the 50 with the nearest boxes."""
+    """The active zones whose centres lie nearest, containing or not, in the same order."""
     return _read(db, _NEAREST, {"lat": place.lat, "lng": place.lng, "limit": limit})
 
 
-def _read(db: Session, question: TextClause, values: dict[str, float]) -> tuple[ZoneAt, ...]:
+def zone_set_version(db: Session) -> UUID:
+    """The stamp of all zones: whoever reads it and then looks a place up finds what it stands for, or newer."""
+    return db.execute(_VERSION).scalar_one()
+
+
+def _read(db: Session, question: Select[Any], values: dict[str, float]) -> tuple[ZoneAt, ...]:
     return tuple(
         ZoneAt(
             id=row[0],

@@ -1,4 +1,4 @@
-"""Territories."""
+"""Territories, and the stamp of all of them together."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ class Zone(Base):
         CheckConstraint("(kind = 'circle') = (radius_km IS NOT NULL)", name="radius"),
         CheckConstraint("radius_km > 0 AND radius_km <= 500", name="radius_range"),
         CheckConstraint("(kind = 'polygon') = (ring IS NOT NULL)", name="ring"),
+        CheckConstraint(
+            "array_ndims(ring) = 1 AND cardinality(ring) >= 6 AND cardinality(ring) % 2 = 0"
+            " AND array_position(ring, NULL) IS NULL",
+            name="ring_corners",
+        ),
         CheckConstraint("(kind = 'polygon') = (max_travel_km IS NOT NULL)", name="max_travel"),
         CheckConstraint("max_travel_km > 0 AND max_travel_km <= 500", name="max_travel_range"),
         CheckConstraint("travel_buffer_minutes BETWEEN 0 AND 240", name="travel_buffer"),
@@ -68,3 +73,13 @@ class Zone(Base):
     travel_buffer_minutes: Mapped[int]
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
+
+
+class ZoneSet(Base):
+    """One row. Triggers draw a new ``version`` with every statement that changes what a lookup answers (ADR 20)."""
+
+    __tablename__ = "zone_set"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))

@@ -9,16 +9,17 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp.core.geo import Location, distance_km
-from webapp.db.geo_types import Ring
-from webapp.zones.shapes import circle_meets_ring, circles_meet
+from webapp.db.geo_types import ring_of
+from webapp.zones.shapes import Shape, overlap_km2
 
 SHOWN = 50
-"""Most overlaps that are looked at."""
+"""Most overlaps that are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneOverlap:
-    """Another zone that shares ground, and how far apart the two centres are, in kilometres."""
+    """Another zone that shares ground: how far apart the two centres are in kilometres, and how many square kilometres
+    belong to both."""
 
     id: UUID
     operator_id: UUID
@@ -26,34 +27,21 @@ class ZoneOverlap:
     name: str
     label: str
     distance_km: float
+    area_km2: float
 
 
-# A function of the database that reads every operator's zones. `rings_meet` is decided there for two polygons; the
-# other pairs need distances on the sphere.
+# A function of the database that reads every operator's zones and finds those whose boxes meet.
 _SAME_BOX = text("SELECT * FROM zones_sharing_a_box(:id)")
 
 
 def overlaps_of(db: Session, zone_id: UUID) -> tuple[ZoneOverlap, ...]:
     """The active zones of every operator that share ground with a zone, nearest centre first, at most ``SHOWN``."""
-    read_ring = Ring().result_processor(db.get_bind().dialect, None)
     found = []
     for row in db.execute(_SAME_BOX, {"id": zone_id}):
-        theirs = (Location(row[6], row[7]), row[8], read_ring(row[9]))
-        ours = (Location(row[11], row[12]), row[13], read_ring(row[14]))
-        if row.rings_meet or _share_ground(theirs, ours):
-            found.append(ZoneOverlap(row[0], row[1], row[2], row[3], row[4], distance_km(theirs[0], ours[0])))
+        theirs = Shape(Location(row[5], row[6]), row[7], ring_of(row[8]))
+        ours = Shape(Location(row[9], row[10]), row[11], ring_of(row[12]))
+        shared = overlap_km2(theirs, ours)
+        if shared > 0:
+            apart = distance_km(theirs.center, ours.center)
+            found.append(ZoneOverlap(row[0], row[1], row[2], row[3], row[4], apart, shared))
     return tuple(sorted(found, key=lambda o: (o.distance_km, o.id))[:SHOWN])
-
-
-_Shape = tuple[Location, float | None, tuple[Location, ...] | None]
-
-
-def _share_ground(a: _Shape, b: _Shape) -> bool:
-    (a_center, a_radius, a_ring), (b_center, b_radius, b_ring) = a, b
-    if a_radius is not None and b_radius is not None:
-        return circles_meet(a_center, a_radius, b_center, b_radius)
-    if a_radius is not None and b_ring is not None:
-        return circle_meets_ring(a_center, a_radius, b_ring)
-    if b_radius is not None and a_ring is not None:
-        return circle_meets_ring(b_center, b_radius, a_ring)
-    return False
