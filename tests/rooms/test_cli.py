@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from math import cos, sin
 from pathlib import Path
 
 import click
@@ -262,6 +263,17 @@ def test_a_polygon_is_drawn_from_corners_or_from_a_file(run: Run, db: Database, 
         assert (read.kind, read.max_travel_km, read.radius_km) == (ZoneKind.POLYGON, 8.0, None)
 
 
+def test_a_ring_of_many_corners_is_simplified_when_asked(run: Run, db: Database) -> None:
+    many = " ".join(f"{17 + sin(n / 300) / 10},{83 + cos(n / 300) / 10}" for n in range(1885))
+    asked = ("zone", "create", "Round", "--ring", many, "--max-travel-km", "8", "--time-zone", "Asia/Kolkata")
+    assert "1885 corners are left and at most 1000 are kept" in run(*asked, refused=True).output
+    run(*asked, "--simplify-m", "10")
+    with db.read_only() as session:
+        (ring,) = session.scalars(select(Zone.ring)).all()
+    assert ring is not None
+    assert 20 < len(ring) < 200
+
+
 def test_a_circle_becomes_a_polygon_and_back(run: Run, db: Database) -> None:
     run("zone", "create", "Beach", *VIZAG)
     run("zone", "change", "Beach", "--ring", RING, "--max-travel-km", "8")
@@ -288,6 +300,8 @@ def test_a_circle_becomes_a_polygon_and_back(run: Run, db: Database) -> None:
         (["create", "B", *VIZAG[:-1], "Mars/Base"], "time zone is not known"),
         (["create", "B", *VIZAG, "--operator", "Nobody"], "no operator named Nobody"),
         (["change", "Beach", "--max-travel-km", "3"], "Only a polygon"),
+        (["change", "Beach", "--simplify-m", "3"], "Only a --ring is simplified"),
+        (["change", "Beach", "--ring", "1,1 2,2 1,2 2,1.5", "--simplify-m", "3"], "crosses or touches itself near 1.6"),
         (["change", "Hill", "--inactive"], "no zone named Hill"),
     ],
 )

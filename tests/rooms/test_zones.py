@@ -253,6 +253,45 @@ def test_changing_a_zone_is_audited_with_what_changed_and_nothing_else(db: Datab
     assert serving(db, Location(17.04, 83.0)) == ["Central"]
 
 
+SQUARE = (Location(17.0, 83.0), Location(17.0, 83.1), Location(17.1, 83.1), Location(17.1, 83.0))
+
+
+def ring(*corners: Location) -> ZoneCommand:
+    return ZoneCommand("Ring", None, "Asia/Kolkata", ring=corners, max_travel_km=5.0)
+
+
+def test_a_ring_is_kept_open_and_without_doubles(db: Database) -> None:
+    zone_id = draw(db, ring(*SQUARE, SQUARE[3], SQUARE[0]))
+    with db.unit_of_work() as work:
+        assert queries.zone(work.db, zone_id, visible_to=SYSTEM).ring == SQUARE
+        assert not service.change(work, zone_id, ring(*SQUARE, SQUARE[0]), by=SYSTEM, now=NOW)
+
+
+def test_a_ring_that_crosses_itself_is_refused_where_it_is_drawn_and_where_it_is_changed(db: Database) -> None:
+    a, b, c, d = SQUARE
+    with pytest.raises(Invalid, match=r"near 17\.050000, 83\.050000") as refused:
+        draw(db, ring(a, c, b, d))
+    assert (refused.value.code, refused.value.field) == ("ring-crosses-itself", "ring")
+    zone_id = draw(db, ring(*SQUARE))
+    with pytest.raises(Invalid), db.unit_of_work() as work:
+        service.change(work, zone_id, ring(a, c, b, d), by=SYSTEM, now=NOW)
+
+
+def test_a_zone_whose_ring_is_older_than_the_checks_can_still_be_retired(db: Database) -> None:
+    a, b, c, d = SQUARE
+    crossed = (a, c, b, Location(17.2, 83.0))
+    zone_id = draw(db, ring(a, b, c, d))
+    with db.unit_of_work() as work:
+        work.db.execute(update(Zone).values(ring=crossed))
+    with db.unit_of_work() as work:
+        assert service.change(work, zone_id, replace(ring(*crossed), active=False), by=SYSTEM, now=NOW)
+
+
+def test_whole_numbers_are_coordinates_too(db: Database) -> None:
+    draw(db, ring(Location(17, 83), Location(17.5, 84), Location(18, 83)))
+    assert serving(db, Location(17.5, 83.5)) == ["Ring"]
+
+
 def test_a_zone_where_trainers_work_keeps_its_time_zone(db: Database, make: Make) -> None:
     zone_id = make.zone(name="Central")
     make.trainer((zone_id,), ())

@@ -16,7 +16,6 @@ from webapp.trainers.rules import WorkingHours
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_FILE: Final = 1024 * 1024
 """Largest GeoJSON file, in bytes."""
-MAX_CORNERS: Final = 2000
 
 _HOURS: Final = re.compile(r"([a-z,-]+)\s+([0-9]{1,2}:[0-9]{2})-([0-9]{1,2}:[0-9]{2})")
 
@@ -50,16 +49,11 @@ def instant(text: str) -> tuple[date, time | None]:
 
 
 def ring(text: str) -> tuple[Location, ...]:
-    """A GeoJSON file with one polygon, or ``lat,lng lat,lng …``; the last corner need not be the first one again.
+    """A GeoJSON file with one polygon, or ``lat,lng lat,lng …``, as it stands there.
 
     Raises ``click.BadParameter``, also for a polygon with holes or several parts.
     """
-    corners = _from_file(Path(text)) if text.lower().endswith(("json", ".geojson")) else _typed(text)
-    if len(corners) > 1 and corners[0] == corners[-1]:
-        corners = corners[:-1]
-    if len(corners) > MAX_CORNERS:
-        raise click.BadParameter(f"A polygon may have {MAX_CORNERS} corners at most.")
-    return corners
+    return _from_file(Path(text)) if text.lower().endswith(("json", ".geojson")) else _typed(text)
 
 
 def _typed(text: str) -> tuple[Location, ...]:

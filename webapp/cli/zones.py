@@ -13,12 +13,14 @@ from webapp.cli.common import ask, change, operator_id_of, operator_option, said
 from webapp.cli.values import ring as read_ring
 from webapp.core import clock
 from webapp.core.actor import SYSTEM
+from webapp.core.errors import Invalid
 from webapp.core.geo import Location
 from webapp.db.work import Work
 from webapp.operators.rules import franchise_of
 from webapp.zones import queries, service
 from webapp.zones.commands import zones_import
 from webapp.zones.rules import ZoneCommand
+from webapp.zones.shapes import clean_ring
 
 zone_group = AppGroup("zone", help="Territories.")
 zone_group.add_command(zones_import, "import")
@@ -31,6 +33,9 @@ def _shape_options(command: Any) -> Any:
         click.option("--buffer", "buffer", type=int, default=None, help="Travel buffer in minutes."),
         click.option("--time-zone", default=None, help="IANA name, as Asia/Kolkata."),
         click.option("--max-travel-km", type=float, default=None, help="How far a polygon's trainers may travel."),
+        click.option(
+            "--simplify-m", type=float, default=None, help="Move the ring's border by at most so many metres."
+        ),
         click.option("--ring", default=None, help="Polygon: a GeoJSON file, or corners as 'lat,lng lat,lng …'."),
         click.option("--radius-km", type=float, default=None, help="Circle: radius."),
         click.option("--lng", type=float, default=None, help="Circle: longitude of the centre."),
@@ -106,6 +111,7 @@ def _redrawn(
     lng: float | None,
     radius_km: float | None,
     ring: str | None,
+    simplify_m: float | None,
     max_travel_km: float | None,
     time_zone: str | None,
     buffer: int | None,
@@ -117,8 +123,10 @@ def _redrawn(
         raise click.UsageError("A circle has --lat, --lng and --radius-km; a polygon --ring and --max-travel-km.")
     if (lat is None) != (lng is None):
         raise click.UsageError("A centre needs both --lat and --lng.")
+    if simplify_m is not None and ring is None:
+        raise click.UsageError("Only a --ring is simplified.")
     if ring is not None:
-        zone = replace(zone, ring=read_ring(ring), center=None, radius_km=None)
+        zone = replace(zone, ring=_simplified(read_ring(ring), simplify_m), center=None, radius_km=None)
     if lat is not None and lng is not None:
         try:
             zone = replace(zone, center=Location(lat, lng), ring=None, max_travel_km=None)
@@ -136,3 +144,10 @@ def _redrawn(
         travel_buffer_minutes=zone.travel_buffer_minutes if buffer is None else buffer,
         label=zone.label if label is None else label,
     )
+
+
+def _simplified(ring: tuple[Location, ...], tolerance_m: float | None) -> tuple[Location, ...]:
+    try:
+        return ring if tolerance_m is None else clean_ring(ring, tolerance_m=tolerance_m)
+    except Invalid as fault:
+        raise click.ClickException(str(fault)) from fault

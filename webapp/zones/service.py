@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp.audit import service as audit
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid, NotFound
-from webapp.core.geo import Bounds, circle_bounds, ring_bounds
+from webapp.core.geo import Bounds, Location, circle_bounds, ring_bounds
 from webapp.core.ids import new_id
 from webapp.core.names import clean_name, name_key
 from webapp.db.base import violates
@@ -25,6 +25,7 @@ from webapp.zones import queries
 from webapp.zones.importing import ImportPlan, plan_import
 from webapp.zones.models import Zone
 from webapp.zones.rules import ZoneCommand, check_zone
+from webapp.zones.shapes import clean_ring
 
 _NAME_TAKEN = ("uq_zones_company_name_key", "uq_zones_franchise_name_key")
 _ROUNDING_KM = 0.001
@@ -55,11 +56,17 @@ class _Sound:
         zone.active = command.active
 
 
-def _sound(command: ZoneCommand) -> _Sound:
+def _sound(command: ZoneCommand, *, kept: tuple[Location, ...] | None = None) -> _Sound:
+    """Raises ``Invalid`` for the field at fault. ``kept`` is the ring that is stored: it may stay as it is."""
+    if command.ring is not None:
+        # First, because it says where a ring is at fault; the rule only sees that nothing is inside.
+        ring = command.ring if command.ring == kept else clean_ring(command.ring)
+        command = replace(command, radius_km=None, center=None, ring=ring)
+    else:
+        command = replace(command, max_travel_km=None)
     check_zone(command)
     label = clean_name(command.label, field="label") if command.label.strip() else ""
-    shape = replace(command, radius_km=None) if command.ring is not None else replace(command, max_travel_km=None)
-    return _Sound(replace(shape, name=clean_name(command.name), label=label))
+    return _Sound(replace(command, name=clean_name(command.name), label=label))
 
 
 def create(work: Work, command: ZoneCommand, *, by: Actor, now: datetime) -> UUID:
@@ -95,12 +102,12 @@ def change(work: Work, zone_id: UUID, command: ZoneCommand, *, by: Actor, now: d
     Raises ``NotFound`` for a zone that is not there or not the actor's, ``Invalid`` for the field at fault, and
     ``Conflict`` for another time zone while trainers work here.
     """
-    sound = _sound(command)
     zone = work.db.scalar(
         select(Zone).where(Zone.id == zone_id, owned_by(Zone.operator_id, by)).with_for_update(key_share=True)
     )
     if zone is None:
         raise NotFound()
+    sound = _sound(command, kept=zone.ring)
     before = _facts(zone)
     sound.put_on(zone)
     after = _facts(zone)
