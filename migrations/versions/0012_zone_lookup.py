@@ -359,7 +359,7 @@ def key_of(name: str) -> str | None:
 
 def with_number(zone: Named, taken: set[tuple[UUID, str | None]], number: int) -> tuple[str, str]:
     """A name that nobody has yet, and its key: the zone's with a number behind it."""
-    base = zone.name if key_of(zone.name) else "Zone"
+    base = zone.name.strip() if key_of(zone.name) else "Zone"
     while True:
         suffix = f" ({number})"
         name = base[: MAX_NAME - len(suffix)].rstrip() + suffix
@@ -371,7 +371,7 @@ def with_number(zone: Named, taken: set[tuple[UUID, str | None]], number: int) -
 
 def tell(bind: sa.Connection, was: Named, now: Named) -> None:
     """Say which zone is called otherwise now: in the audit, and to whoever migrates."""
-    log.warning("Two zones of one operator had the same name: %r is %r now (zone %s).", was.name, now.name, now.id)
+    log.warning("So that no operator has a name twice, %r is %r now (zone %s).", was.name, now.name, now.id)
     bind.execute(
         sa.text(
             "INSERT INTO audit_entries (id, at, operator_id, actor_kind, actor_name, what, subject_kind, subject_id,"
