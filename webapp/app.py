@@ -33,6 +33,7 @@ from webapp.web import init_web
 from webapp.web.cache import init_cache
 from webapp.web.edge import init_edge
 from webapp.web.limits import init_limits
+from webapp.zones.remembered import init_zone_lookup
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCALES: Final = ("en", "hi", "te")
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_web(app)
     init_limits(app, settings.redis_url)
     init_cache(app, settings.redis_url)
+    init_zone_lookup(app, settings.secret_key)
     signin.init_sign_in(app, settings)
     app.before_request(_name_origin)
     _react(app, settings)

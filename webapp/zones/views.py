@@ -22,6 +22,7 @@ from webapp.web.htmx import render_page_or_fragment
 from webapp.web.pagination import Page, page_args
 from webapp.zones import queries
 from webapp.zones.forms import PlaceForm, ZoneFilter
+from webapp.zones.remembered import serving_zones
 
 bp = Blueprint("zones", __name__, url_prefix="/zones")
 
@@ -125,8 +126,9 @@ def lookup() -> ResponseReturnValue:
     found: tuple[queries.ZoneAt, ...] = ()
     nearest: tuple[queries.ZoneAt, ...] = ()
     if place is not None:
-        with read_only() as db:
-            found = queries.zones_at(db, place)
-            nearest = () if found else queries.nearest_zones(db, place)
+        found = serving_zones(place)
+        if not found:
+            with read_only() as db:
+                nearest = queries.nearest_zones(db, place)
     page = PlacePage(place, found, nearest, _linked(current_actor()))
     return render_template("zones/lookup.html", page=page, form=form), 200 if valid else 422

@@ -117,15 +117,18 @@ def plan_of(
     limits: Limits,
     trainers: bool = True,
     by_free: bool = False,
+    around: tuple[ZoneAt, ...] | None = None,
 ) -> Plan:
     """Look up all that follows from a wish: at most six statements, one without ``trainers``.
 
-    ``by_free`` sorts the grid by free sessions.
+    ``by_free`` sorts the grid by free sessions. ``around`` are the zones that contain the wish's place, where they are
+    known already.
     """
     missing = wish.missing()
     if wish.place is None:
         return Plan(wish, missing)
-    around = zones_at(db, wish.place)
+    if around is None:
+        around = zones_at(db, wish.place)
     try:
         winner = choose_zone(around, None, by=visible_to)
     except Conflict:

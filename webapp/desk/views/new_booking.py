@@ -31,6 +31,8 @@ from webapp.desk.views.blueprint import _, bp, in_words, limits
 from webapp.households.queries import HouseholdDetail, HouseholdRow, household, households_index
 from webapp.web.access import current_actor, requires
 from webapp.web.htmx import is_htmx, redirect_after, render_page_or_fragment
+from webapp.zones.queries import ZoneAt
+from webapp.zones.remembered import serving_zones
 
 _FOUND = 6
 
@@ -79,7 +81,9 @@ def new_booking() -> ResponseReturnValue:
     with read_only() as db:
         known = _asked_for(db, actor)
         form = BookingForm(formdata=None, courses=active_courses(db), **known)
-        page = _page(db, form, actor)
+    around = _around(form)
+    with read_only() as db:
+        page = _page(db, form, actor, around)
     _shown(page, actor)
     return render_template("desk/new_booking.html", page=page, form=form)
 
@@ -166,8 +170,9 @@ def answer_preview(booking: BookingDetail | None) -> ResponseReturnValue:
     if not is_htmx():
         return show_form(form, actor, do=do, booking=booking)
     family_only = request.args.get("part") == "family"
+    around = _around(form)
     with read_only() as db:
-        page = _page(db, form, actor, do=do, booking=booking, trainers=not family_only)
+        page = _page(db, form, actor, around, do=do, booking=booking, trainers=not family_only)
     if family_only:
         _shown(page, actor)
     name = "desk/_family.html" if family_only else "desk/_plan.html"
@@ -183,8 +188,9 @@ def show_form(
     booking: BookingDetail | None = None,
 ) -> ResponseReturnValue:
     """The page, or the form alone for htmx."""
+    around = _around(form)
     with read_only() as db:
-        page = _page(db, form, actor, do=do, booking=booking)
+        page = _page(db, form, actor, around, do=do, booking=booking)
     _shown(page, actor)
     return render_page_or_fragment(
         "desk/new_booking.html", "desk/_booking_form.html", status=status, page=page, form=form
@@ -253,10 +259,16 @@ def _uuid(text: str) -> UUID:
         raise NotFound() from error
 
 
+def _around(form: BookingForm) -> tuple[ZoneAt, ...]:
+    """The zones around the form's place, mostly remembered; asked for before the page opens its transaction."""
+    return serving_zones(form.place) if form.place is not None else ()
+
+
 def _page(
     db: Session,
     form: BookingForm,
     actor: Actor,
+    around: tuple[ZoneAt, ...],
     *,
     do: Do = Do.CHECK,
     booking: BookingDetail | None = None,
@@ -277,6 +289,7 @@ def _page(
         limits=limits(),
         trainers=trainers and do is not Do.FIND,
         by_free=request.form.get("grid") == "free",
+        around=around,
     )
     if plan.zone is None or form.zone_id.data not in {zone.id for zone in plan.zones[1:]}:
         form.zone_id.data = None
