@@ -297,7 +297,7 @@ def test_a_zone_where_trainers_work_keeps_its_time_zone(db: Database, make: Make
     make.trainer((zone_id,), ())
     with db.read_only() as session:
         command = queries.zones_by_key(session, COMPANY_ID)["central"].command
-    with pytest.raises(Conflict, match="Trainers work in this zone"), db.unit_of_work() as work:
+    with pytest.raises(Conflict, match="Trainers work in Central"), db.unit_of_work() as work:
         service.change(work, zone_id, replace(command, time_zone="Asia/Dubai"), by=SYSTEM, now=NOW)
 
 

@@ -95,6 +95,11 @@ def constraint_of(error: DBAPIError) -> str | None:
     return getattr(diagnosis, "constraint_name", None)
 
 
+def detail_of(error: DBAPIError) -> str:
+    """What the server adds to a refusal, the key at fault among it; empty where it adds nothing."""
+    return getattr(getattr(error.orig, "diag", None), "message_detail", None) or ""
+
+
 def sqlstate_of(error: DBAPIError) -> str | None:
     """The five-character SQLSTATE of a server error."""
     return getattr(error.orig, "sqlstate", None)

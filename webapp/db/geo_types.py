@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Dialect, Double
@@ -25,7 +25,7 @@ class Box(UserDefinedType[Bounds]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Bounds | None], str | None]:
         """Bounds to ``(east,north),(west,south)``."""
-        return lambda b: None if b is None else f"({b.east!r},{b.north!r}),({b.west!r},{b.south!r})"
+        return lambda bounds: None if bounds is None else box_text(bounds)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Bounds | None]:
         """Text of a box to Bounds."""
@@ -49,12 +49,22 @@ class Ring(TypeDecorator[tuple[Location, ...]]):
     cache_ok = True
 
     def process_bind_param(self, value: tuple[Location, ...] | None, dialect: Dialect) -> list[float] | None:
-        """Corners to numbers, whole ones too: the driver takes no list of several types."""
-        return None if value is None else [float(number) for corner in value for number in (corner.lng, corner.lat)]
+        """Corners to numbers."""
+        return None if value is None else numbers_of(value)
 
     def process_result_value(self, value: list[float] | None, dialect: Dialect) -> tuple[Location, ...] | None:
         """Numbers to corners."""
         return ring_of(value)
+
+
+def box_text(bounds: Bounds) -> str:
+    """A box as PostgreSQL reads it."""
+    return f"({bounds.east!r},{bounds.north!r}),({bounds.west!r},{bounds.south!r})"
+
+
+def numbers_of(ring: Iterable[Location]) -> list[float]:
+    """A ring as numbers, whole ones as floats too: the driver takes no list of several types."""
+    return [float(number) for corner in ring for number in (corner.lng, corner.lat)]
 
 
 def ring_of(numbers: Sequence[float] | None) -> tuple[Location, ...] | None:

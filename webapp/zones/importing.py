@@ -78,6 +78,15 @@ def plan_import(stored: Mapping[str, StoredZone], commands: Iterable[ZoneCommand
     return ImportPlan(tuple(created), tuple(updated), unchanged)
 
 
+def ring_of_name(stored: Mapping[str, StoredZone], name: str) -> tuple[Location, ...] | None:
+    """The ring that the operator's zone of a name has already, however the name is spelled."""
+    try:
+        known = stored.get(name_key(name))
+    except Invalid:  # whoever checks the name says so
+        return None
+    return known.command.ring if known is not None else None
+
+
 def read_zones(data: bytes, *, franchise_id: UUID | None) -> ZoneFile:
     """Read a CSV file of circles for the company (``franchise_id`` None) or a franchise. Never raises: see ``faults``.
 

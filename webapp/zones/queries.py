@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -16,7 +17,6 @@ from webapp.core.geo import Location
 from webapp.core.names import name_key
 from webapp.db.tenancy import owned_by
 from webapp.operators.models import Operator
-from webapp.operators.rules import franchise_of
 from webapp.zones.lookup import ZoneAt, nearest_zones, zone_set_version, zones_at
 from webapp.zones.models import Zone
 from webapp.zones.overlaps import ZoneOverlap, overlaps_of
@@ -30,6 +30,7 @@ __all__ = [
     "ZoneOverlap",
     "ZoneRow",
     "ZoneTerms",
+    "as_command",
     "nearest_zones",
     "overlaps_of",
     "zone",
@@ -257,22 +258,28 @@ def zone_named(db: Session, operator_id: UUID, name: str) -> StoredZone:
 
 def zones_by_key(db: Session, operator_id: UUID) -> dict[str, StoredZone]:
     """All zones of one operator by their ``name_key``, as a file of zones would give them."""
-    return {
-        row.name_key: StoredZone(
-            id=row.id,
-            name_key=row.name_key,
-            command=ZoneCommand(
-                name=row.name,
-                franchise_id=franchise_of(operator_id),
-                time_zone=row.time_zone,
-                center=None if row.kind is ZoneKind.POLYGON else Location(row.center_lat, row.center_lng),
-                radius_km=row.radius_km,
-                ring=row.ring,
-                max_travel_km=row.max_travel_km,
-                travel_buffer_minutes=row.travel_buffer_minutes,
-                label=row.label,
-                active=row.active,
-            ),
-        )
-        for row in db.scalars(select(Zone).where(Zone.operator_id == operator_id))
-    }
+    columns = (Zone.id, Zone.name_key, *(getattr(Zone, name) for name in _OF_COMMAND))
+    rows = db.execute(select(*columns).where(Zone.operator_id == operator_id))
+    return {row.name_key: StoredZone(row.id, row.name_key, as_command(row)) for row in rows}
+
+
+_OF_COMMAND = (
+    *("franchise_id", "name", "label", "kind", "center_lat", "center_lng", "radius_km", "ring", "max_travel_km"),
+    *("time_zone", "travel_buffer_minutes", "active"),
+)
+
+
+def as_command(zone: Any) -> ZoneCommand:
+    """The command that would make a zone what it is, from its row or entity."""
+    return ZoneCommand(
+        name=zone.name,
+        franchise_id=zone.franchise_id,
+        time_zone=zone.time_zone,
+        center=None if zone.kind is ZoneKind.POLYGON else Location(zone.center_lat, zone.center_lng),
+        radius_km=zone.radius_km,
+        ring=zone.ring,
+        max_travel_km=zone.max_travel_km,
+        travel_buffer_minutes=zone.travel_buffer_minutes,
+        label=zone.label,
+        active=zone.active,
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NoReturn
 from uuid import UUID
 
 from sqlalchemy import select
@@ -14,59 +13,18 @@ from sqlalchemy.exc import IntegrityError
 from webapp.audit import service as audit
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid, NotFound
-from webapp.core.geo import Bounds, Location, circle_bounds, ring_bounds
 from webapp.core.ids import new_id
-from webapp.core.names import clean_name, name_key
-from webapp.db.base import violates
+from webapp.db.base import detail_of, violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
-from webapp.operators.rules import operator_of
-from webapp.zones import queries
-from webapp.zones.importing import ImportPlan, plan_import
+from webapp.operators.rules import franchise_of, operator_of
+from webapp.zones import bulk, queries
+from webapp.zones.importing import ImportPlan, plan_import, ring_of_name
 from webapp.zones.models import Zone
-from webapp.zones.rules import ZoneCommand, check_zone
-from webapp.zones.shapes import clean_ring
+from webapp.zones.rules import ZoneCommand
+from webapp.zones.sound import SoundZone, changed_facts, facts_of, sound
 
 _NAME_TAKEN = ("uq_zones_company_name_key", "uq_zones_franchise_name_key")
-_ROUNDING_KM = 0.001
-"""Distances are rounded to one metre (rule Z2), so a place up to half a metre outside a circle still counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sound:
-    """A command that passed every check, with clean texts."""
-
-    command: ZoneCommand
-
-    @property
-    def bounds(self) -> Bounds:
-        """The box of the index, never smaller than what the lookup counts as inside."""
-        if self.command.ring is not None:
-            return ring_bounds(self.command.ring)
-        return circle_bounds(self.command.measured_center, (self.command.radius_km or 0.0) + _ROUNDING_KM)
-
-    def put_on(self, zone: Zone) -> None:
-        """Write everything but the owner on a row."""
-        command, center = self.command, self.command.measured_center
-        zone.name, zone.name_key, zone.label = command.name, name_key(command.name), command.label
-        zone.kind, zone.center_lat, zone.center_lng = command.kind, center.lat, center.lng
-        zone.radius_km, zone.ring, zone.max_travel_km = command.radius_km, command.ring, command.max_travel_km
-        zone.bounds, zone.area_km2 = self.bounds, command.area_km2
-        zone.time_zone, zone.travel_buffer_minutes = command.time_zone, command.travel_buffer_minutes
-        zone.active = command.active
-
-
-def _sound(command: ZoneCommand, *, kept: tuple[Location, ...] | None = None) -> _Sound:
-    """Raises ``Invalid`` for the field at fault. ``kept`` is the ring that is stored: it may stay as it is."""
-    if command.ring is not None:
-        # First, because it says where a ring is at fault; the rule only sees that nothing is inside.
-        ring = command.ring if command.ring == kept else clean_ring(command.ring)
-        command = replace(command, radius_km=None, center=None, ring=ring)
-    else:
-        command = replace(command, max_travel_km=None)
-    check_zone(command)
-    label = clean_name(command.label, field="label") if command.label.strip() else ""
-    return _Sound(replace(command, name=clean_name(command.name), label=label))
 
 
 def create(work: Work, command: ZoneCommand, *, by: Actor, now: datetime) -> UUID:
@@ -75,14 +33,12 @@ def create(work: Work, command: ZoneCommand, *, by: Actor, now: datetime) -> UUI
     Raises ``Invalid`` for the field at fault (a name in use within the operator is one: rule Z1), ``NotFound`` for an
     operator that is not the actor's.
     """
-    sound = _sound(command)
+    checked = sound(command)
     operator_id = operator_of(command.franchise_id)
-    if not by.sees_everything and by.operator_id != operator_id:
-        raise NotFound()
-    zone = Zone(id=new_id(), franchise_id=command.franchise_id, created_at=now)
-    sound.put_on(zone)
+    _may_draw(by, operator_id)
+    zone = Zone(id=new_id(), franchise_id=command.franchise_id, created_at=now, **checked.columns)
     work.db.add(zone)
-    _flush(work, sound.command.name)
+    _flush(work, zone.id, checked.command.name)
     audit.record(
         work,
         "zone.created",
@@ -90,7 +46,7 @@ def create(work: Work, command: ZoneCommand, *, by: Actor, now: datetime) -> UUI
         zone.id,
         operator_id=operator_id,
         by=by,
-        after=_facts(zone),
+        after=facts_of(checked.command),
         at=now,
     )
     return zone.id
@@ -107,14 +63,14 @@ def change(work: Work, zone_id: UUID, command: ZoneCommand, *, by: Actor, now: d
     )
     if zone is None:
         raise NotFound()
-    sound = _sound(command, kept=zone.ring)
-    before = _facts(zone)
-    sound.put_on(zone)
-    after = _facts(zone)
-    if before == after:
+    known = queries.as_command(zone)
+    checked = sound(command, kept=zone.ring)
+    before, after = changed_facts(known, checked.command)
+    if not after:
         return False
-    _flush(work, sound.command.name)
-    changed = {name for name in after if before[name] != after[name]}
+    for name, value in checked.columns.items():
+        setattr(zone, name, value)
+    _flush(work, zone_id, checked.command.name)
     audit.record(
         work,
         "zone.changed",
@@ -122,8 +78,8 @@ def change(work: Work, zone_id: UUID, command: ZoneCommand, *, by: Actor, now: d
         zone_id,
         operator_id=zone.operator_id,
         by=by,
-        before={name: before[name] for name in changed},
-        after={name: after[name] for name in changed},
+        before=before,
+        after=after,
         at=now,
     )
     return True
@@ -134,42 +90,92 @@ def import_zones(
 ) -> ImportPlan:
     """Make an operator's zones what a file says, all or nothing; zones the file does not name stay as they are.
 
-    A zone is known by its name. Raises like ``create`` and ``change``.
+    A zone is known by its name. Raises like ``create`` and ``change``. Some statements for each ``bulk.BATCH``.
     """
-    plan = plan_import(queries.zones_by_key(work.db, operator_id), commands)
-    for command in plan.created:
-        create(work, command, by=by, now=now)
-    for zone_id, command in plan.updated:
-        change(work, zone_id, command, by=by, now=now)
+    _may_draw(by, operator_id)
+    stored = queries.zones_by_key(work.db, operator_id)
+    checked = [sound(command, kept=ring_of_name(stored, command.name)).command for command in commands]
+    plan = plan_import(stored, checked)
+    if plan.updated:
+        # What changes is locked first and then looked at again: somebody may have been at it meanwhile.
+        bulk.lock_zones(work.db, [zone_id for zone_id, _command in plan.updated])
+        stored = queries.zones_by_key(work.db, operator_id)
+        plan = plan_import(stored, checked)
+    for created in bulk.batches(plan.created):
+        _draw_all(work, created, operator_id=operator_id, by=by, now=now)
+    known = {zone.id: zone.command for zone in stored.values()}
+    for updated in bulk.batches(plan.updated):
+        _change_all(work, updated, known, operator_id=operator_id, by=by, now=now)
     return plan
 
 
-def _facts(zone: Zone) -> dict[str, Any]:
-    return {
-        "name": zone.name,
-        "label": zone.label,
-        "kind": zone.kind.value,
-        "center": [zone.center_lat, zone.center_lng],
-        "radius_km": zone.radius_km,
-        "ring": None if zone.ring is None else [[corner.lat, corner.lng] for corner in zone.ring],
-        "max_travel_km": zone.max_travel_km,
-        "time_zone": zone.time_zone,
-        "travel_buffer_minutes": zone.travel_buffer_minutes,
-        "active": zone.active,
-    }
+def _draw_all(work: Work, commands: Sequence[ZoneCommand], *, operator_id: UUID, by: Actor, now: datetime) -> None:
+    drawn = {new_id(): SoundZone(command) for command in commands}
+    own = {"franchise_id": franchise_of(operator_id), "created_at": now}
+    done = bulk.insert_zones(work.db, [{"id": id_, **own, **zone.columns} for id_, zone in drawn.items()])
+    for zone_id, zone in drawn.items():
+        if zone_id not in done:
+            raise _name_taken(zone.command.name)
+    audit.record_all(
+        work,
+        [
+            audit.entry(
+                "zone.created", "zone", id_, operator_id=operator_id, by=by, after=facts_of(zone.command), at=now
+            )
+            for id_, zone in drawn.items()
+        ],
+    )
 
 
-def _flush(work: Work, name: str) -> None:
+def _change_all(
+    work: Work,
+    changes: Sequence[tuple[UUID, ZoneCommand]],
+    known: Mapping[UUID, ZoneCommand],
+    *,
+    operator_id: UUID,
+    by: Actor,
+    now: datetime,
+) -> None:
+    changed = {id_: SoundZone(command) for id_, command in changes}
+    try:
+        bulk.update_zones(work.db, [{"id": id_, **zone.columns} for id_, zone in changed.items()])
+    except IntegrityError as error:
+        _refuse(error, {str(id_): zone.command.name for id_, zone in changed.items()})
+    told = {id_: changed_facts(known[id_], zone.command) for id_, zone in changed.items()}
+    audit.record_all(
+        work,
+        [
+            audit.entry("zone.changed", "zone", id_, operator_id=operator_id, by=by, before=before, after=after, at=now)
+            for id_, (before, after) in told.items()
+        ],
+    )
+
+
+def _may_draw(by: Actor, operator_id: UUID) -> None:
+    if not by.sees_everything and by.operator_id != operator_id:
+        raise NotFound()
+
+
+def _flush(work: Work, zone_id: UUID, name: str) -> None:
     try:
         work.db.flush()  # So that the database's refusal is heard here, in words, and not at the commit.
     except IntegrityError as error:
-        if violates(error, _NAME_TAKEN):
-            raise Invalid(
-                "zone-name-taken", "There is already a zone named %(name)s.", field="name", name=name
-            ) from error
-        if violates(error, ["fk_trainer_zones_operator_id_zone_id_time_zone"]):
-            raise Conflict(
-                "zone-has-trainers",
-                "Trainers work in this zone: take them out before you change its time zone.",
-            ) from error
-        raise
+        _refuse(error, {str(zone_id): name})
+
+
+def _refuse(error: IntegrityError, names: Mapping[str, str]) -> NoReturn:
+    """Say in words what the database refused about zones, whose names are given by id."""
+    name = next((name for id_, name in names.items() if id_ in detail_of(error)), next(iter(names.values())))
+    if violates(error, _NAME_TAKEN):
+        raise _name_taken(name) from error
+    if violates(error, ["fk_trainer_zones_operator_id_zone_id_time_zone"]):
+        raise Conflict(
+            "zone-has-trainers",
+            "Trainers work in %(name)s: take them out before you change its time zone.",
+            name=name,
+        ) from error
+    raise error
+
+
+def _name_taken(name: str) -> Invalid:
+    return Invalid("zone-name-taken", "There is already a zone named %(name)s.", field="name", name=name)
