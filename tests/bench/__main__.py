@@ -10,15 +10,34 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import audit, engine, trainer_service
+from tests.bench import audit, engine, trainer_service, zones
 from tests.bench.audit import AuditBench
 from tests.bench.databases import running_servers
 from tests.bench.engine import EngineBench
+from tests.bench.report import Report
 from tests.bench.trainer_service import TrainerServiceBench
+from tests.bench.zones import ZonesBench
+from tests.services import Servers
 
-PARTS = ("engine", "audit", "trainer_service")
+Part = Callable[[Servers, bool, Path, Callable[[str], None]], Report]
+PARTS: dict[str, Part] = {
+    "engine": lambda servers, small, folder, say: EngineBench(
+        servers, engine.SMALL if small else engine.NORMAL, folder, say
+    ).run(),
+    "audit": lambda servers, small, _folder, say: AuditBench(
+        servers, audit.SMALL if small else audit.NORMAL, say
+    ).run(),
+    "trainer_service": lambda servers, small, _folder, say: TrainerServiceBench(
+        servers, trainer_service.SMALL if small else trainer_service.NORMAL, say
+    ).run(),
+    "zones": lambda servers, small, _folder, say: ZonesBench(
+        servers, zones.SMALL if small else zones.NORMAL, say
+    ).run(),
+}
+"""What can be measured: (servers, whether small, a folder to write in, what to tell) → its rows."""
 
 
 def main() -> int:
@@ -38,13 +57,7 @@ def main() -> int:
     unmet = 0
     for part in [asked.part] if asked.part else PARTS:
         with running_servers() as servers:
-            if part == "audit":
-                report = AuditBench(servers, audit.SMALL if small else audit.NORMAL, say).run()
-            elif part == "trainer_service":
-                sizes = trainer_service.SMALL if small else trainer_service.NORMAL
-                report = TrainerServiceBench(servers, sizes, say).run()
-            else:
-                report = EngineBench(servers, engine.SMALL if small else engine.NORMAL, folder.resolve(), say).run()
+            report = PARTS[part](servers, small, folder.resolve(), say)
         path = report.write(folder)
         say("done.")
         print(f"\n{report.table()}\n\n{path}; {len(report.unmet)} of the bounds missed.")

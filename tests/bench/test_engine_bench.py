@@ -8,12 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.bench import audit
+from tests.bench import audit, zones
 from tests.bench.audit import AuditBench
 from tests.bench.databases import Databases
 from tests.bench.engine import SMALL, EngineBench
 from tests.bench.report import Report, Row, at_least, at_most
 from tests.bench.world import SEED, World, WorldSpec, ZoneSpec
+from tests.bench.zones import ZonesBench
 from tests.services import Servers
 from webapp import embedded
 from webapp.db.tenancy import acting_for_nobody
@@ -52,6 +53,17 @@ def test_every_part_of_the_audit_bench_runs(servers: Servers, tmp_path: Path) ->
     found = {row["what"]: row["value"] for row in stored["rows"]}
     assert found["entries"] == audit.SMALL.entries
     assert found["computing the chain again"] > 0
+
+
+def test_every_part_of_the_zones_bench_runs(servers: Servers, tmp_path: Path) -> None:
+    with acting_for_nobody():
+        report = ZonesBench(servers, zones.SMALL, lambda what: None).run()
+    stored = json.loads(report.write(tmp_path).read_text("utf-8"))
+    assert (stored["part"], stored["seed"]) == ("zones", SEED)
+    bound = [row["what"] for row in stored["rows"] if row["bound"] is not None]
+    for promise in ("B median at", "B against D at", "C against D at", "C from Valkey against D at", "import of 1,200"):
+        assert any(what.startswith(promise) for what in bound), promise
+    assert [row for row in stored["rows"] if "dry run and write" in row["what"] and row["met"]]
 
 
 def test_a_world_is_as_large_as_asked_and_nobody_is_taken_twice(servers: Servers) -> None:
