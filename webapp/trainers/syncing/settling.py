@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from webapp.audit.service import entry, plain
 from webapp.clients.trainer_service.said import UNSAID, Said, SaidTrainer, UnreadableTrainer
 from webapp.core.ids import new_id
-from webapp.trainers.sync_rules import OWNED_FACTS, ChangeKind, Owned
+from webapp.trainers.sync_rules import ChangeKind, Owned
+from webapp.trainers.syncing.differences import FACTS, changed_fields, columns_of, facts_of
 from webapp.trainers.syncing.heard import Cause, Counts, Heard, Word
 from webapp.trainers.syncing.placing import UNREADABLE, Known, OnRoster, Placement, Refusal
 from webapp.trainers.syncing.records import ROW, Record
 from webapp.trainers.syncing.writing import Writes
-
-FACTS: Final[Mapping[Owned, str]] = {**OWNED_FACTS, Owned.TIME_OFF: "time_off"}
-"""What the audit calls the fields."""
 
 
 class Page:
@@ -101,7 +99,7 @@ class Page:
 
     def _add(self, service_id: str, known: Known | None, row: OnRoster) -> UUID:
         trainer_id = new_id()
-        self.writes.added.append(_columns(trainer_id, row) | {"service_id": service_id, "created_at": self._now})
+        self.writes.add(columns_of(trainer_id, row) | {"service_id": service_id, "created_at": self._now})
         for replace_list in self._lists().values():
             replace_list(trainer_id, row)
         moved: dict[str, Any] = {}
@@ -110,7 +108,7 @@ class Page:
             self.writes.moved_away.append(known.trainer_id)
             after = {"active": False, "moved_to": row.operator_id}
             self._audit("trainer.left", known.trainer_id, known.row, {"active": known.row.active}, after)
-        facts = {name: value for name, value in _facts(row).items() if value or name == "active"}
+        facts = {name: value for name, value in facts_of(row).items() if value or name == "active"}
         self._audit("trainer.created", trainer_id, row, None, {"service_id": service_id, **facts, **moved})
         self._change(ChangeKind.ADDED, service_id, trainer_id, row.name, moved)
         return trainer_id
@@ -126,17 +124,15 @@ class Page:
             self.writes.own_time_off.append(known.trainer_id)
         worth_telling = bool(fields or known.left or known.held_back)
         if worth_telling or before.owned != row.owned:
-            self.writes.changed.append(_columns(known.trainer_id, row))
+            self.writes.changed.append(columns_of(known.trainer_id, row))
         if not worth_telling:
             return False
-        was, is_now = ({name: _facts(side)[name] for name in map(FACTS.__getitem__, fields)} for side in (before, row))
+        was, is_now = (
+            {name: facts_of(side)[name] for name in map(FACTS.__getitem__, fields)} for side in (before, row)
+        )
         told: dict[str, Any] = {"fields": [own.value for own in fields]}
         if known.held_back:
-            was, is_now, told = (
-                was | {"held_back": known.held_back},
-                is_now | {"held_back": None},
-                told | {"released": known.held_back},
-            )
+            was["held_back"], is_now["held_back"], told["released"] = known.held_back, None, known.held_back
         kind = ChangeKind.RETURNED if known.left else ChangeKind.CHANGED
         self._audit(f"trainer.{kind.value}", known.trainer_id, row, was, is_now)
         self._change(kind, service_id, known.trainer_id, row.name, told)
@@ -220,45 +216,6 @@ class Page:
                 "facts": facts,
             }
         )
-
-
-def changed_fields(before: OnRoster, row: OnRoster) -> list[Owned]:
-    """The fields in which two states of a trainer differ. The zones carry the time zone, and change with it."""
-    differs = {
-        Owned.NAME: before.name != row.name,
-        Owned.ACTIVE: before.active != row.active,
-        Owned.BASE: before.base != row.base,
-        Owned.COURSES: before.course_ids != row.course_ids,
-        Owned.ZONES: (before.zone_ids, before.time_zone) != (row.zone_ids, row.time_zone),
-        Owned.HOURS: before.hours != row.hours,
-        Owned.TIME_OFF: Owned.TIME_OFF in row.owned and before.away != row.away,
-    }
-    return [own for own, is_other in differs.items() if is_other]
-
-
-def _facts(row: OnRoster) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "active": row.active,
-        "base": row.base,
-        "course_ids": sorted(row.course_ids),
-        "zone_ids": sorted(row.zone_ids),
-        "hours": row.hours,
-        "time_off": row.away,
-    }
-
-
-def _columns(trainer_id: UUID, row: OnRoster) -> dict[str, Any]:
-    return {
-        "id": trainer_id,
-        "operator_id": row.operator_id,
-        "name": row.name,
-        "active": row.active,
-        "time_zone": row.time_zone,
-        "base_lat": row.base.lat if row.base else None,
-        "base_lng": row.base.lng if row.base else None,
-        "service_fields": sorted(row.owned),
-    }
 
 
 def _problems(said: Said) -> dict[str, Any]:

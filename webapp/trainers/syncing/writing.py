@@ -40,6 +40,13 @@ class Writes:
     changes: list[Row] = field(default_factory=list)
     entries: list[AuditEntry] = field(default_factory=list)
 
+    _new: set[UUID] = field(default_factory=set)
+
+    def add(self, row: Row) -> None:
+        """Put a trainer on the roster, who has no lists to be cleared."""
+        self.added.append(row)
+        self._new.add(row["id"])
+
     def list_courses(self, trainer_id: UUID, row: OnRoster) -> None:
         """Replace a trainer's certifications."""
         self._list("trainer_courses", trainer_id, row, [{"course_id": course_id} for course_id in row.course_ids])
@@ -69,7 +76,8 @@ class Writes:
 
     def _list(self, table: str, trainer_id: UUID, row: OnRoster, entries: Sequence[Row]) -> None:
         mine = {"trainer_id": trainer_id, "operator_id": row.operator_id}
-        self.clear.setdefault(table, []).append(trainer_id)
+        if trainer_id not in self._new:
+            self.clear.setdefault(table, []).append(trainer_id)
         self.lists.setdefault(table, []).extend(mine | entry for entry in entries)
 
 
