@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from flask import Flask, current_app, url_for
 
@@ -15,7 +14,7 @@ from webapp.db.work import read_only
 from webapp.trainers.as_of import LastSaid, Memory, last_said_and_zone
 from webapp.trainers.freshness import RosterState, freshness
 from webapp.web.access import actor_or_none
-from webapp.web.filters import clock_time, instant
+from webapp.web.filters import moment
 
 MEMORY: Final = "zonedesk_roster_as_of"
 """Where the app keeps what its process remembers."""
@@ -48,12 +47,7 @@ def roster_badge() -> Badge | None:
     fresh = freshness(said.fresh_at, said.contract, settings, now=now)
     if not fresh.needs_telling:
         return None
-    as_of = ""
-    if fresh.as_of is not None:
-        zone = memory.time_zone(reader)
-        local = fresh.as_of.astimezone(ZoneInfo(zone))
-        today = local.date() == clock.today_in(zone, now)
-        as_of = clock_time(local.time(), zone, local.date()) if today else instant(fresh.as_of, zone)
+    as_of = moment(fresh.as_of, memory.time_zone(reader)) if fresh.as_of is not None else ""
     return Badge(fresh.state, as_of, _sync_url(reader))
 
 

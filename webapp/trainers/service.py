@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import Range, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,23 +17,23 @@ from webapp.audit import service as audit
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.ids import new_id
-from webapp.core.intervals import Interval
-from webapp.core.job_names import JobName
-from webapp.core.names import clean_name
 from webapp.core.seen import fingerprint
 from webapp.db.base import violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
-from webapp.households.erasing import must_live
 from webapp.trainers import queries
-from webapp.trainers.models import TimeOff, Trainer, TrainerBlock, TrainerCourse, TrainerHours, TrainerZone
+from webapp.trainers.blocks import already_apart, block, unblock
+from webapp.trainers.locking import locked, ring_waitlist
+from webapp.trainers.models import Trainer, TrainerCourse, TrainerHours, TrainerZone
 from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, shared_time_zone
 from webapp.trainers.sync_rules import owned_among
+from webapp.trainers.time_off import record_time_off, remove_time_off
 from webapp.zones.queries import zone_terms
 
 __all__ = [
     "TrainerCommand",
     "WorkingHours",
+    "already_apart",
     "block",
     "change",
     "create",
@@ -42,8 +42,6 @@ __all__ = [
     "seen_of",
     "unblock",
 ]
-
-MAX_REASON = 200
 
 
 def create(
@@ -89,7 +87,7 @@ def create(
         after=_told(facts, facts.keys() if checked.notes else facts.keys() - {"notes"}),
         at=now,
     )
-    _ring(work, trainer.operator_id)
+    ring_waitlist(work, trainer.operator_id)
     return trainer.id
 
 
@@ -114,7 +112,7 @@ def change(
     trainer is not any more what ``seen`` says, and ``Invalid`` for the field at fault: ``owned-by-service`` where the
     trainer service says what it is, ``trainer-left`` for one whom it no longer names.
     """
-    trainer = _locked(work.db, trainer_id, by)
+    trainer = locked(work.db, trainer_id, by)
     known = queries.as_command(work.db, trainer_id)
     if seen is not None and seen != seen_of(known):
         raise Conflict(
@@ -149,169 +147,8 @@ def change(
         after=_told(after, changed),
         at=now,
     )
-    _ring(work, trainer.operator_id)
+    ring_waitlist(work, trainer.operator_id)
     return True
-
-
-def record_time_off(
-    work: Work, trainer_id: UUID, period: Interval, reason: str, *, by: Actor, now: datetime, key: UUID | None = None
-) -> UUID:
-    """Record that a trainer is away. It may lie over booked slots, as sickness does: those then need cover.
-
-    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for too long a reason. ``key``
-    is the id from a form that may be sent twice: the second time changes nothing; ``NotFound`` when it is another's.
-    """
-    trainer = _locked(work.db, trainer_id, by)
-    words = clean_name(reason, field="reason") if reason.strip() else ""
-    fresh = insert(TimeOff).values(
-        id=key or new_id(),
-        operator_id=trainer.operator_id,
-        trainer_id=trainer_id,
-        period=Range(period.starts_at, period.ends_at, bounds="[)"),
-        reason=words,
-    )
-    added = fresh.on_conflict_do_nothing(index_elements=[TimeOff.id]).returning(TimeOff.id)
-    time_off_id: UUID | None = work.db.scalar(added)
-    if time_off_id is None:
-        recorded = work.db.scalar(select(TimeOff.id).where(TimeOff.id == key, TimeOff.trainer_id == trainer_id))
-        if recorded is None:
-            raise NotFound()
-        return recorded
-    audit.record(
-        work,
-        "trainer.time_off_recorded",
-        "trainer",
-        trainer_id,
-        operator_id=trainer.operator_id,
-        by=by,
-        after={"id": time_off_id, "starts_at": period.starts_at, "ends_at": period.ends_at, "reason": words},
-        at=now,
-    )
-    return time_off_id
-
-
-def remove_time_off(work: Work, trainer_id: UUID, time_off_id: UUID, *, by: Actor, now: datetime) -> bool:
-    """Take back that a trainer is away; doing it again changes nothing. Whether there was anything to take back.
-
-    Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Conflict`` ``owned-by-service`` for what
-    the trainer service says: it would be back after the next synchronisation.
-    """
-    trainer = _locked(work.db, trainer_id, by)
-    row = work.db.scalar(select(TimeOff).where(TimeOff.id == time_off_id, TimeOff.trainer_id == trainer_id))
-    if row is None:
-        return False
-    if row.from_service:
-        raise Conflict("owned-by-service", "The trainer service says so: it has to be taken back there.")
-    work.db.delete(row)
-    audit.record(
-        work,
-        "trainer.time_off_removed",
-        "trainer",
-        trainer_id,
-        operator_id=trainer.operator_id,
-        by=by,
-        before={"id": row.id, "starts_at": row.period.lower, "ends_at": row.period.upper, "reason": row.reason},
-        at=now,
-    )
-    _ring(work, trainer.operator_id)
-    return True
-
-
-def block(work: Work, trainer_id: UUID, household_id: UUID, reason: str, *, by: Actor, now: datetime) -> None:
-    """Keep a family and a trainer apart (rule T10); blocking them again for the same reason changes nothing.
-
-    Raises ``NotFound`` for a trainer or family that is not there or of another operator, ``Conflict`` for a family that
-    was erased; ``Invalid`` for no reason, and ``already-apart`` for another one than they are kept apart for.
-    """
-    must_live(work.db, household_id, by=by)
-    trainer = _locked(work.db, trainer_id, by)
-    words = clean_name(reason, field="reason")
-    try:
-        fresh = work.db.scalar(
-            insert(TrainerBlock)
-            .values(
-                operator_id=trainer.operator_id,
-                trainer_id=trainer_id,
-                household_id=household_id,
-                reason=words,
-                created_at=now,
-            )
-            .on_conflict_do_nothing()
-            .returning(TrainerBlock.trainer_id)
-        )
-    except IntegrityError as error:
-        if violates(error, ["fk_trainer_blocks_operator_id_household_id"]):
-            raise NotFound() from error
-        raise
-    if fresh is None:
-        kept = work.db.execute(
-            select(TrainerBlock.reason, TrainerBlock.created_at).where(
-                TrainerBlock.trainer_id == trainer_id, TrainerBlock.household_id == household_id
-            )
-        ).one()
-        if kept.reason != words:
-            raise already_apart(kept.created_at)
-        return
-    audit.record(
-        work,
-        "trainer.blocked",
-        "trainer",
-        trainer_id,
-        operator_id=trainer.operator_id,
-        by=by,
-        after={"household_id": household_id},  # why, people may want erased: it stays on the row
-        at=now,
-    )
-
-
-def already_apart(since: datetime) -> Invalid:
-    """The refusal of a second reason for keeping them apart; its edge words ``since``."""
-    sentence = "Already kept apart since %(since)s: end that first to change the reason."
-    return Invalid("already-apart", sentence, field="trainer", since=since)
-
-
-def unblock(work: Work, trainer_id: UUID, household_id: UUID, *, by: Actor, now: datetime) -> None:
-    """Keep a family and a trainer apart no longer; doing it again changes nothing.
-
-    Raises ``NotFound`` for a trainer that is not there or not the actor's.
-    """
-    trainer = _locked(work.db, trainer_id, by)
-    gone = work.db.execute(
-        delete(TrainerBlock)
-        .where(TrainerBlock.trainer_id == trainer_id, TrainerBlock.household_id == household_id)
-        .returning(TrainerBlock.trainer_id)
-    ).one_or_none()
-    if gone is None:
-        return
-    audit.record(
-        work,
-        "trainer.unblocked",
-        "trainer",
-        trainer_id,
-        operator_id=trainer.operator_id,
-        by=by,
-        before={"household_id": household_id},
-        at=now,
-    )
-    _ring(work, trainer.operator_id)
-
-
-def _ring(work: Work, operator_id: UUID) -> None:
-    """A trainer who is new, or may do more than before, may help somebody on the waitlist (rule A6)."""
-    work.after_commit(JobName.RETRY_WAITLIST, operator_id=str(operator_id))
-
-
-def _locked(db: Session, trainer_id: UUID, by: Actor) -> Trainer:
-    # Not FOR UPDATE, which would make every foreign-key check on the trainer wait (rule A3).
-    trainer = db.scalar(
-        select(Trainer)
-        .where(Trainer.id == trainer_id, owned_by(Trainer.operator_id, by))
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if trainer is None:
-        raise NotFound()
-    return trainer
 
 
 def _must_be_ours(trainer: Trainer, changed: Collection[str], command: TrainerCommand) -> None:
