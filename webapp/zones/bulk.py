@@ -19,20 +19,24 @@ from webapp.db.geo_types import box_text, numbers_of
 BATCH: Final = 500
 Thing = TypeVar("Thing")
 
-_GIVEN: Final = (
-    *("name", "name_key", "label", "kind", "center_lat", "center_lng", "radius_km", "ring", "max_travel_km", "bounds"),
-    *("area_km2", "time_zone", "travel_buffer_minutes", "active"),
-)
-"""The columns of ``SoundZone``."""
-_ROWS: Final = "jsonb_populate_recordset(CAST(NULL AS zones), CAST(:rows AS jsonb)) AS r"
-_NEW: Final = ("id", "franchise_id", "created_at", *_GIVEN)
-_INSERT: Final = text(
-    f"INSERT INTO zones ({', '.join(_NEW)}) SELECT {', '.join(f'r.{name}' for name in _NEW)} FROM {_ROWS}"  # noqa: S608 - constants
-    " ON CONFLICT DO NOTHING RETURNING id"
-)
-_UPDATE: Final = text(
-    f"UPDATE zones AS z SET {', '.join(f'{name} = r.{name}' for name in _GIVEN)} FROM {_ROWS} WHERE z.id = r.id"  # noqa: S608 - constants
-)
+_INSERT: Final = text("""
+    INSERT INTO zones (id, franchise_id, created_at, name, name_key, label, kind, center_lat, center_lng, radius_km,
+                       ring, max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active)
+    SELECT id, franchise_id, created_at, name, name_key, label, kind, center_lat, center_lng, radius_km, ring,
+           max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active
+    FROM jsonb_populate_recordset(CAST(NULL AS zones), CAST(:rows AS jsonb))
+    ON CONFLICT DO NOTHING
+    RETURNING id
+""")
+_UPDATE: Final = text("""
+    UPDATE zones AS z
+    SET name = r.name, name_key = r.name_key, label = r.label, kind = r.kind, center_lat = r.center_lat,
+        center_lng = r.center_lng, radius_km = r.radius_km, ring = r.ring, max_travel_km = r.max_travel_km,
+        bounds = r.bounds, area_km2 = r.area_km2, time_zone = r.time_zone,
+        travel_buffer_minutes = r.travel_buffer_minutes, active = r.active
+    FROM jsonb_populate_recordset(CAST(NULL AS zones), CAST(:rows AS jsonb)) AS r
+    WHERE z.id = r.id
+""")
 _LOCK: Final = text(
     "SELECT z.id FROM zones AS z WHERE z.id = ANY(:ids) ORDER BY z.id FOR NO KEY UPDATE",
 ).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
