@@ -16,11 +16,14 @@ from tests.rooms.test_replacing import Taught, taught_by
 from tests.web.client import NOW
 from webapp import jobs
 from webapp.assignments.queries.cover import CoverReason, needs_cover
+from webapp.assignments.queries.rechecks import looked_at
 from webapp.config import Settings
+from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
+from webapp.db.tenancy import acting_as
 from webapp.db.work import Database, counting_statements, read_only, unit_of_work
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -82,6 +85,20 @@ class Desk:
     def leaves(self, taught: Taught, at: datetime = LATER) -> None:
         """Two full runs have not seen the trainer."""
         self.do("UPDATE trainers SET active = false, left_at = :at WHERE id = :id", at=at, id=taught.trainer_id)
+
+    def held_back(self, taught: Taught, at: datetime | None = NOW) -> None:
+        """The service's last word on the trainer cannot be used, since then; nothing: it can."""
+        self.do(
+            "UPDATE trainers SET held_back_at = :at, held_back_code = :code WHERE id = :id",
+            at=at,
+            code=at and "operator-changed",
+            id=taught.trainer_id,
+        )
+
+    def due(self, at: datetime) -> int:
+        """How many approvals the job looks at."""
+        with acting_as(SYSTEM), self.db.read_only() as session:
+            return len(looked_at(session, fresh_at=None, now=at, limit=100))
 
     def recheck(self, at: datetime = LATER + SECOND, **changes: Any) -> None:
         """The job, as the sweeper does it."""
@@ -155,9 +172,7 @@ def test_approvals_that_were_never_marked_are_nobody_s_business(desk: Desk) -> N
 
 def test_without_a_service_any_more_the_desk_s_own_roster_decides(desk: Desk) -> None:
     taught, doubtful = desk.course(), desk.course()
-    desk.do(
-        "UPDATE trainers SET held_back_at = :at, held_back_code = 'x' WHERE id = :id", at=NOW, id=doubtful.trainer_id
-    )
+    desk.held_back(doubtful)
     desk.recheck(trainer_service_url=None)
     assert [desk.outcome(taught), desk.outcome(doubtful)] == ["confirmed", "confirmed"]
 
@@ -187,6 +202,55 @@ def test_what_the_roster_says_now_is_written_down(desk: Desk, outcome: str) -> N
     assert desk.outcome(taught) == outcome
 
 
+def in_doubt(desk: Desk, held_back: bool) -> Taught:
+    """An approval of which it cannot be told: the trainer is held back, or the last full run did not see them."""
+    taught = desk.course()
+    if held_back:
+        desk.held_back(taught)
+    else:
+        desk.seen(taught.trainer_id, desk.full_run(OLD), missed=1)
+    return taught
+
+
+@pytest.mark.parametrize("held_back", [True, False])
+def test_who_stays_in_doubt_is_looked_at_while_they_have_sessions_ahead(desk: Desk, held_back: bool) -> None:
+    taught = in_doubt(desk, held_back)
+    desk.heard()
+    last = taught.booking.sessions[-1].starts_at
+    assert desk.due(last) == 1
+    assert desk.due(last + SECOND) == 0
+
+
+def test_a_doubt_that_ends_after_the_course_is_settled_all_the_same(desk: Desk) -> None:
+    taught = in_doubt(desk, held_back=True)
+    desk.heard()
+    over = taught.booking.sessions[-1].starts_at + SECOND
+    desk.recheck(over)
+    assert desk.outcome(taught) is None
+    desk.held_back(taught, None)
+    desk.recheck(over)
+    assert desk.outcome(taught) == "confirmed"
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_what_stays_due_keeps_no_other_from_its_turn(desk: Desk, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of six approvals the first four are looked at in every run, whatever is found: two in doubt, two that failed."""
+    monkeypatch.setattr("webapp.assignments.jobs.RECHECKED_AT_ONCE", at_once)
+    doubtful = [in_doubt(desk, held_back) for held_back in (True, False)]
+    gone = [desk.course(), desk.course()]
+    for taught in gone:
+        desk.leaves(taught)
+    desk.heard()
+    desk.recheck()
+    mended, new = desk.course(), desk.course()
+    found = "UPDATE assignments SET recheck_outcome = 'left', rechecked_at = :at WHERE booking_id = :id"
+    desk.do(found, at=LATER, id=mended.booking.id)
+    desk.recheck()
+    assert [desk.outcome(taught) for taught in doubtful] == [None, None]
+    assert [desk.outcome(taught) for taught in gone] == ["left", "left"]
+    assert [desk.outcome(mended), desk.outcome(new)] == ["confirmed", "confirmed"]
+
+
 def test_somebody_who_is_not_active_has_left_as_far_as_the_course_goes(desk: Desk) -> None:
     taught = desk.course()
     desk.do("UPDATE trainers SET active = false WHERE id = :id", id=taught.trainer_id)
@@ -206,12 +270,11 @@ def test_each_operator_s_approvals_are_written_on_its_own_behalf(desk: Desk) -> 
 
 def test_a_trainer_whose_last_word_could_not_be_used_is_confirmed_when_it_can(desk: Desk) -> None:
     taught = desk.course()
-    held_back = "UPDATE trainers SET held_back_at = :at, held_back_code = :code WHERE id = :id"
-    desk.do(held_back, at=NOW, code="operator-changed", id=taught.trainer_id)
+    desk.held_back(taught)
     desk.heard()
     desk.recheck()
     assert desk.outcome(taught) is None
-    desk.do(held_back, at=None, code=None, id=taught.trainer_id)
+    desk.held_back(taught, None)
     desk.recheck()
     assert desk.outcome(taught) == "confirmed"
 

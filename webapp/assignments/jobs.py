@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -10,7 +11,7 @@ import structlog
 
 from webapp.assignments import rechecking, service, waitlist
 from webapp.assignments.limits import Limits
-from webapp.assignments.queries.rechecks import looked_at
+from webapp.assignments.queries.rechecks import LookedAt, looked_at
 from webapp.assignments.queries.waiting import operators_with_ended_holds
 from webapp.assignments.rechecking import Recheck
 from webapp.assignments.rechecks import recheck_outcome
@@ -21,7 +22,10 @@ from webapp.db.job_context import JobContext
 from webapp.db.tenancy import acting_as, acting_for
 
 RECHECKED_AT_ONCE: Final = 1000
-"""Approvals that one run looks at, at most; the rest comes round half a minute later."""
+"""Approvals that are read, and written, at a time; a run goes on by id until it has looked at all of them.
+
+Many stay due whatever is found, doubtful ones and those that do not stand, and must keep no others from their turn.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -72,15 +76,23 @@ def recheck_approvals(ctx: JobContext) -> None:
     Where there is no service any more the roster is the desk's own, and as fresh as can be. Running twice, or at once,
     writes down what is found once.
     """
-    now = ctx.now()
+    now, after, full = ctx.now(), None, True
     fresh_at = None if ctx.settings.trainer_service_url else now
-    with acting_as(SYSTEM), ctx.read_only() as db:
-        seen = looked_at(db, fresh_at=fresh_at, now=now, limit=RECHECKED_AT_ONCE)
+    while full:
+        with acting_as(SYSTEM), ctx.read_only() as db:
+            seen = looked_at(db, fresh_at=fresh_at, now=now, limit=RECHECKED_AT_ONCE, after=after)
+        for operator_id, rechecks in _found_otherwise(seen).items():
+            with acting_for(operator_id), ctx.unit_of_work() as work:
+                rechecking.record(work, rechecks, operator_id=operator_id, now=now)
+        full = len(seen) == RECHECKED_AT_ONCE
+        after = seen[-1].id if seen else None
+
+
+def _found_otherwise(seen: Sequence[LookedAt]) -> dict[UUID, list[Recheck]]:
+    """What has to be written down, of each operator's."""
     told: dict[UUID, list[Recheck]] = {}
     for one in seen:
         outcome = recheck_outcome(one.found)
         if outcome not in (None, one.outcome):
             told.setdefault(one.operator_id, []).append(Recheck(one.id, one.outcome, outcome))
-    for operator_id, rechecks in told.items():
-        with acting_for(operator_id), ctx.unit_of_work() as work:
-            rechecking.record(work, rechecks, operator_id=operator_id, now=now)
+    return told

@@ -28,6 +28,8 @@ class LookedAt:
 # put right clears them; and those that were confirmed, whose trainer has left since and was last heard of before the
 # approval. What changed is told within the minute; who is missing is told by full runs alone, and by two of them. A
 # trainer of whom that cannot be told any more has left in the common way.
+# Whoever is in doubt is looked at while they have sessions ahead, too: a doubt may last for ever. Should it end after
+# the course, or should a make-up be planned, the approval comes round again.
 _LOOKED_AT = text("""
 WITH due AS (
     SELECT * FROM assignments
@@ -42,10 +44,6 @@ WITH due AS (
         LEFT JOIN trainer_sync_runs AS seen ON seen.id = record.seen_run
         WHERE gone.id = told.trainer_id AND gone.left_at IS NOT NULL AND record.said_at <= told.decided_at
           AND (record.seen_run IS NULL OR seen.started_at <= told.decided_at)))
-      AND EXISTS (
-        SELECT FROM schedule_slots AS slot
-        WHERE slot.booking_id = told.booking_id AND slot.trainer_id = told.trainer_id AND slot.status = 'booked'
-          AND lower(slot.period) >= :now)
 )
 SELECT a.id, a.operator_id, a.recheck_outcome,
        t.active AND t.left_at IS NULL AS on_roster,
@@ -53,21 +51,34 @@ SELECT a.id, a.operator_id, a.recheck_outcome,
                WHERE b.id = a.booking_id AND c.trainer_id = t.id) AS certified,
        EXISTS (SELECT FROM bookings AS b JOIN trainer_zones AS z ON z.zone_id = b.zone_id
                WHERE b.id = a.booking_id AND z.trainer_id = t.id) AS in_zone,
-       CAST(:fresh_at AS timestamptz) IS NULL AND (t.held_back_at IS NOT NULL OR EXISTS (
-           SELECT FROM trainer_service_records AS record WHERE record.trainer_id = t.id AND record.missed_runs > 0
-       )) AS in_doubt
+       found.in_doubt
 FROM due AS a
 JOIN trainers AS t ON t.id = a.trainer_id
-ORDER BY a.recheck_outcome IS NOT NULL, a.id
+CROSS JOIN LATERAL (
+    SELECT CAST(:fresh_at AS timestamptz) IS NULL AND (t.held_back_at IS NOT NULL OR EXISTS (
+        SELECT FROM trainer_service_records AS record WHERE record.trainer_id = t.id AND record.missed_runs > 0
+    )) AS in_doubt
+) AS found
+LEFT JOIN LATERAL (
+    SELECT true AS there FROM schedule_slots AS slot
+    WHERE slot.booking_id = a.booking_id AND slot.trainer_id = a.trainer_id AND slot.status = 'booked'
+      AND lower(slot.period) >= :now
+    LIMIT 1
+) AS ahead ON true
+WHERE (CAST(:after AS uuid) IS NULL OR a.id > :after)
+  AND (ahead.there OR (a.recheck_outcome IS NULL AND NOT found.in_doubt))
+ORDER BY a.id
 LIMIT :limit
 """)
 
 
-def looked_at(db: Session, *, fresh_at: datetime | None, now: datetime, limit: int) -> list[LookedAt]:
-    """The approvals to look at, with what the roster says of them; those never looked at before come first.
+def looked_at(
+    db: Session, *, fresh_at: datetime | None, now: datetime, limit: int, after: UUID | None = None
+) -> list[LookedAt]:
+    """The next ``limit`` approvals to look at ``after`` one of them, by id, with what the roster says of them.
 
     ``fresh_at`` is as of when the roster is, as the desk says itself where there is no trainer service (any more);
     nothing leaves it to the service. Asked for all operators at once, and so on behalf of somebody who sees them all.
     """
-    rows = db.execute(_LOOKED_AT, {"fresh_at": fresh_at, "now": now, "limit": limit})
+    rows = db.execute(_LOOKED_AT, {"fresh_at": fresh_at, "now": now, "limit": limit, "after": after})
     return [LookedAt(row[0], row[1], RecheckOutcome(row[2]) if row[2] else None, FoundAgain(*row[3:])) for row in rows]
