@@ -116,7 +116,7 @@ def test_who_left_while_nobody_heard_of_it_is_found_and_told(served: Served, fir
     with served.database.read_only() as session:
         page = home(session, visible_to=admin, now=served.now)
         uncovered, total = needs_cover(session, now=served.now, limit=50, visible_to=admin)
-    assert [(row.booking_id, row.outcome, row.sessions) for row in page.rechecks.items] == [(left, "left", 10)]
+    assert [(row.booking_id, row.standing, row.sessions) for row in page.rechecks.items] == [(left, "left", 10)]
     assert (total, {session.booking_id for session in uncovered}) == (10, {left})
     with served.database.read_only() as session:
         marked = text("SELECT count(*) FROM audit_entries WHERE what = 'assignment.rechecked'")

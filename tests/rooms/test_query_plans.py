@@ -266,13 +266,15 @@ def test_what_needs_cover_is_looked_for_where_somebody_is_away(large_desk: Large
 SOME_WERE_LOOKED_AT = (
     "UPDATE trainer_service_state SET fresh_at = now()",
     "UPDATE trainers SET active = false, left_at = now() WHERE id IN (SELECT id FROM trainers ORDER BY id LIMIT 5)",
+    "UPDATE trainers SET held_back_at = now(), held_back_code = 'unreadable'"
+    " WHERE id IN (SELECT id FROM trainers ORDER BY id DESC LIMIT 5)",
     "UPDATE assignments SET recheck_since = decided_at, rechecked_at = CASE WHEN n > 10 THEN decided_at END,"
     " recheck_outcome = CASE WHEN n > 20 THEN 'confirmed' WHEN n > 10 THEN 'left' END"
     " FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM assignments WHERE status = 'approved' LIMIT 400) AS a"
     " WHERE a.id = assignments.id",
     "ANALYZE assignments, trainers",
 )
-"""Ten approvals are due, ten did not stand, the others did; some trainers have left."""
+"""Ten approvals are due, ten did not stand, the others did; some trainers have left, and some are held back."""
 
 
 @pytest.mark.parametrize("ask", [looks_again_at_approvals, opens_the_first_page_of_those_who_decide])

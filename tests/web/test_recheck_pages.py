@@ -75,6 +75,10 @@ class Scene:
         """The trainer has left."""
         self.do("UPDATE trainers SET active = false, left_at = :at WHERE id = :id", at=NOW, id=self.trainer_id)
 
+    def held_back(self) -> None:
+        """What the service says of the trainer cannot be used."""
+        self.do("UPDATE trainers SET held_back_at = :at, held_back_code = 'unreadable'", at=NOW)
+
     def booking(self) -> str:
         """The booking's page."""
         return words(self.client, "desk.booking", booking_id=self.booking_id)
@@ -93,7 +97,7 @@ def scene(make: Make, client: DeskClient, served: ServedDesk) -> Scene:
     return Scene(make, client, served)
 
 
-CARD = "Approvals that did not stand"
+CARD = "Approvals on an old roster"
 
 
 def test_an_approval_made_while_the_service_is_silent_says_that_it_is_checked_again(scene: Scene) -> None:
@@ -130,7 +134,13 @@ FAILED: dict[str, tuple[Callable[[Scene], None], str, str, str]] = {
     "left": (
         Scene.leaves,
         "Has left",
-        "Lakshmi has left, or is no longer active. The sessions that remain need somebody else.",
+        "Lakshmi has left. The sessions that remain need somebody else.",
+        "checked Lakshmi again: has left or is not active",
+    ),
+    "inactive": (
+        lambda scene: scene.do("UPDATE trainers SET active = false"),
+        "No longer active",
+        "Lakshmi is no longer active. The sessions that remain need somebody else.",
         "checked Lakshmi again: has left or is not active",
     ),
     "not_certified": (
@@ -162,8 +172,77 @@ def test_what_did_not_stand_is_told_on_all_three_pages(scene: Scene, outcome: st
     assert f"Sita Rao Maths, North Lakshmi {short} 10 next Mon 4 Jan 2027, 16:00 IST" in home
     page = scene.client.get("desk.home").text
     assert f'href="/bookings/{scene.booking_id}"' in page
-    assert ('href="/cover">Needs cover' in page) is (outcome == "left")
-    assert (f'href="/bookings/{scene.booking_id}/replace"' in page) is (outcome != "left")
+    assert ('href="/cover">Needs cover' in page) is (outcome in ("left", "inactive"))
+    assert (f'href="/bookings/{scene.booking_id}/replace"' in page) is (outcome not in ("left", "inactive"))
+
+
+# -- in doubt ------------------------------------------------------------------------------------------------------
+
+UNUSABLE = "The trainer service has answered since, but what it says of Lakshmi cannot be used."
+
+
+def test_before_the_service_answers_nobody_has_to_settle_anything(scene: Scene) -> None:
+    scene.approve()
+    scene.held_back()
+    for page in (scene.booking(), scene.proposal()):
+        assert "Will be checked again" in page
+        assert UNUSABLE not in page
+    assert CARD not in scene.home()
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.FRANCHISE_MANAGER])
+def test_whoever_is_held_back_cannot_be_checked_and_that_is_told(scene: Scene, role: Role) -> None:
+    scene.approve()
+    scene.held_back()
+    scene.heard()
+    admin = role is Role.ADMIN
+    scene.client.sign_in(scene.make.admin() if admin else scene.manager)
+    for page in (scene.booking(), scene.proposal()):
+        assert "Cannot be checked" in page
+        assert UNUSABLE in page
+        assert "when the trainer service has answered" not in page
+    home = scene.home()
+    assert CARD in home
+    assert "Sita Rao Maths, North Lakshmi Cannot be checked 10 next Mon 4 Jan 2027, 16:00 IST" in home
+    assert scene.client.statements <= 12
+    for endpoint, values in (
+        ("desk.home", {}),
+        ("desk.booking", {"booking_id": scene.booking_id}),
+        ("assignments.show", {"assignment_id": scene.assignment_id}),
+    ):
+        page = scene.client.get(endpoint, **values).text
+        assert ('/quarantine">Quarantine' in page) is admin, endpoint
+
+
+def test_it_goes_when_the_quarantine_is_settled(scene: Scene) -> None:
+    scene.approve()
+    scene.held_back()
+    scene.heard()
+    scene.do("UPDATE trainers SET held_back_at = NULL, held_back_code = NULL")
+    scene.heard()
+    assert CARD not in scene.home()
+    assert "Checked again" in scene.proposal()
+
+
+def test_it_goes_when_the_last_session_is_over(scene: Scene, at: Callable[[Any], None]) -> None:
+    scene.approve()
+    scene.held_back()
+    scene.heard()
+    at(scene.taught.booking.sessions[-1].starts_at + timedelta(seconds=1))
+    scene.client.sign_in(scene.manager)
+    assert CARD not in scene.home()
+    assert "Cannot be checked" not in scene.booking()
+
+
+def test_whoever_was_not_named_waits_for_the_next_full_list(scene: Scene) -> None:
+    scene.approve()
+    scene.served.last_said(NOW + HOUR)
+    for page in (scene.booking(), scene.proposal()):
+        assert "again within minutes, or, where it did not name Lakshmi, after its next full list." in page
+    assert CARD not in scene.home()
+
+
+# -- who is told, and for how long ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -75,7 +75,24 @@ class RecheckOutcome(StrEnum):
 
     CONFIRMED = "confirmed"
     LEFT = "left"
-    """The trainer has left: what remains needs cover."""
+    """The trainer has left, or is not active: what remains needs cover."""
+    NOT_CERTIFIED = "not_certified"
+    NOT_IN_ZONE = "not_in_zone"
+
+
+class RecheckStanding(StrEnum):
+    """How an approval that was made on an old roster stands, as pages tell it. It is worked out, never stored."""
+
+    WAITS = "waits"
+    """The trainer service has not answered since."""
+    OPEN = "open"
+    """It has, and nobody has looked yet; or it did not name the trainer, and the next full run tells."""
+    HELD_BACK = "held_back"
+    """It has, but its word on the trainer cannot be used: that has to be settled by somebody."""
+    CONFIRMED = "confirmed"
+    LEFT = "left"
+    INACTIVE = "inactive"
+    """Was found not to be active, and has not left."""
     NOT_CERTIFIED = "not_certified"
     NOT_IN_ZONE = "not_in_zone"
 

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.assignments.fixes import Fix
 from webapp.assignments.grid import Cell
-from webapp.assignments.rules import AssignmentKind, Preference, Reason, RecheckOutcome
+from webapp.assignments.rules import AssignmentKind, Preference, Reason, RecheckStanding
 from webapp.web.filters import clock_time, day
 from webapp.web.words import _
 
@@ -28,15 +28,26 @@ _KINDS: Final = {
 }
 
 _RECHECKS: Final = {
-    RecheckOutcome.CONFIRMED: _l("%(trainer)s was checked again: nothing stands against it."),
-    RecheckOutcome.LEFT: _l(
-        "%(trainer)s has left, or is no longer active. The sessions that remain need somebody else."
+    RecheckStanding.WAITS: _l(
+        "%(trainer)s was approved on trainers as of %(since)s. That is checked again when the trainer service has"
+        " answered."
     ),
-    RecheckOutcome.NOT_CERTIFIED: _l(
+    RecheckStanding.OPEN: _l(
+        "%(trainer)s was approved on trainers as of %(since)s. The trainer service has answered since: that is checked"
+        " again within minutes, or, where it did not name %(trainer)s, after its next full list."
+    ),
+    RecheckStanding.HELD_BACK: _l(
+        "%(trainer)s was approved on trainers as of %(since)s. The trainer service has answered since, but what it says"
+        " of %(trainer)s cannot be used. That is checked again when an admin has settled it, in quarantine."
+    ),
+    RecheckStanding.CONFIRMED: _l("%(trainer)s was checked again: nothing stands against it."),
+    RecheckStanding.LEFT: _l("%(trainer)s has left. The sessions that remain need somebody else."),
+    RecheckStanding.INACTIVE: _l("%(trainer)s is no longer active. The sessions that remain need somebody else."),
+    RecheckStanding.NOT_CERTIFIED: _l(
         "%(trainer)s is not certified for this course. Replace the trainer, or have the certification entered where the"
         " roster is kept."
     ),
-    RecheckOutcome.NOT_IN_ZONE: _l(
+    RecheckStanding.NOT_IN_ZONE: _l(
         "%(trainer)s does not work in this zone. Replace the trainer, or have the zone entered where the roster is"
         " kept."
     ),
@@ -79,16 +90,9 @@ def kind_words(kind: AssignmentKind) -> str:
     return str(_KINDS[kind])
 
 
-def recheck_words(outcome: RecheckOutcome | None, trainer: str, since: str) -> str:
-    """What came of looking again at an approval made on trainers as of ``since``, in words. A Jinja global."""
-    if outcome is None:
-        return _(
-            "%(trainer)s was approved on trainers as of %(since)s. That is checked again when the trainer service has"
-            " answered.",
-            trainer=trainer,
-            since=since,
-        )
-    return str(_RECHECKS[outcome]) % {"trainer": trainer}
+def recheck_words(standing: RecheckStanding, trainer: str, since: str) -> str:
+    """How an approval made on trainers as of ``since`` stands, in words. A Jinja global."""
+    return str(_RECHECKS[standing]) % {"trainer": trainer, "since": since}
 
 
 def cell_mark(cell: Cell) -> str:

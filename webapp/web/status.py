@@ -48,9 +48,12 @@ LOOKS: Final[dict[str, dict[str, Look]]] = {
         "replaced": Look("stopped", "arrows-exchange", _("Replaced")),
     },
     "recheck": {
-        "None": Look("waiting", "refresh", _("Will be checked again")),
+        "waits": Look("waiting", "refresh", _("Will be checked again")),
+        "open": Look("waiting", "refresh", _("Will be checked again")),
+        "held_back": Look("needs", "alert-triangle", _("Cannot be checked")),
         "confirmed": Look("done", "shield-check", _("Checked again")),
         "left": Look("needs", "user-off", _("Has left")),
+        "inactive": Look("needs", "user-off", _("No longer active")),
         "not_certified": Look("needs", "book-2", _("Not certified")),
         "not_in_zone": Look("needs", "map-2", _("Not in this zone")),
     },

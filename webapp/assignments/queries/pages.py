@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
 from webapp.assignments.queries.proposed import ProposedSession, proposed_sessions
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckOutcome, Verdict
+from webapp.assignments.queries.rechecks import recheck_standing
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckStanding, Verdict
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import (
     BookingStatus,
@@ -87,7 +88,7 @@ class Proposal:
     """Why a trainer is to be changed."""
     recheck_since: datetime | None
     """As of when the roster was that it was approved on, where that was too long before."""
-    recheck_outcome: RecheckOutcome | None
+    recheck_standing: RecheckStanding | None
     sessions: tuple[ProposedSession, ...]
     verdicts: tuple[Verdict, ...]
     """As they were when the proposal was made, best first."""
@@ -131,7 +132,7 @@ def proposal(db: Session, assignment_id: UUID, *, visible_to: Actor) -> Proposal
             Assignment.reason,
             Assignment.purpose,
             Assignment.recheck_since,
-            Assignment.recheck_outcome,
+            recheck_standing().label("recheck_standing"),
             Assignment.explanation,
         ).where(Assignment.id == assignment_id, owned_by(Assignment.operator_id, visible_to))
     ).one_or_none()

@@ -1,4 +1,4 @@
-"""Which approvals have to be looked at again now that the trainer service has been heard, and what the roster says."""
+"""Which approvals have to be looked at again now that the trainer service has been heard, and how they stand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, String, and_, case, cast, select, text, type_coerce
 from sqlalchemy.orm import Session
 
+from webapp.assignments.models import Assignment
 from webapp.assignments.rechecks import FoundAgain
-from webapp.assignments.rules import RecheckOutcome
+from webapp.assignments.rules import AssignmentStatus, RecheckOutcome, RecheckStanding
+from webapp.db.base import word
+from webapp.trainers.models import Trainer
+from webapp.trainers.sync_models import ServiceState
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +86,38 @@ def looked_at(
     """
     rows = db.execute(_LOOKED_AT, {"fresh_at": fresh_at, "now": now, "limit": limit, "after": after})
     return [LookedAt(row[0], row[1], RecheckOutcome(row[2]) if row[2] else None, FoundAgain(*row[3:])) for row in rows]
+
+
+def _heard_since() -> ColumnElement[bool]:
+    """Whether a run of the synchronisation has begun after the approval and is done."""
+    return Assignment.decided_at < select(ServiceState.fresh_at).scalar_subquery()
+
+
+def waits_for_somebody() -> ColumnElement[bool]:
+    """Whether an approval cannot be looked at until somebody settles what the service says of its trainer.
+
+    A condition of a statement over assignments joined with their trainers, as ``recheck_standing`` is a column of one.
+    """
+    return and_(
+        Assignment.status == AssignmentStatus.APPROVED,
+        Assignment.recheck_since.is_not(None),
+        Assignment.rechecked_at.is_(None),
+        Trainer.held_back_at.is_not(None),
+        _heard_since(),
+    )
+
+
+def recheck_standing() -> ColumnElement[str]:
+    """How an approval made on an old roster stands, as a ``RecheckStanding``; nothing for one that was not."""
+    standing = case(
+        (Assignment.recheck_since.is_(None), None),
+        (
+            and_(Assignment.recheck_outcome == RecheckOutcome.LEFT, Trainer.left_at.is_(None)),
+            RecheckStanding.INACTIVE.value,
+        ),
+        (Assignment.recheck_outcome.is_not(None), cast(Assignment.recheck_outcome, String)),
+        (and_(_heard_since(), Trainer.held_back_at.is_not(None)), RecheckStanding.HELD_BACK.value),
+        (_heard_since(), RecheckStanding.OPEN.value),
+        else_=RecheckStanding.WAITS.value,
+    )
+    return type_coerce(standing, word(RecheckStanding, "recheck_standing"))

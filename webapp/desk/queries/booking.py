@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckOutcome
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckStanding
 from webapp.audit.queries import Happened, history
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import (
@@ -183,8 +183,8 @@ class BookingPage:
             proposal
             for proposal in self.proposals
             if proposal.status is AssignmentStatus.APPROVED
-            and proposal.recheck_since is not None
-            and proposal.recheck_outcome is not RecheckOutcome.CONFIRMED
+            and proposal.recheck_standing is not None
+            and proposal.recheck_standing is not RecheckStanding.CONFIRMED
             and proposal.trainer in ahead
         )
 

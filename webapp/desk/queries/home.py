@@ -7,11 +7,12 @@ from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, cast, func, select, true
+from sqlalchemy import ColumnElement, Date, cast, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
-from webapp.assignments.rules import AssignmentStatus, RecheckOutcome
+from webapp.assignments.queries.rechecks import recheck_standing, waits_for_somebody
+from webapp.assignments.rules import AssignmentStatus, RecheckOutcome, RecheckStanding
 from webapp.bookings.models import Booking, Enquiry
 from webapp.bookings.rules import ENQUIRY_MOVES, BookingStatus, EnquiryStatus
 from webapp.certificates.models import Certificate
@@ -97,8 +98,11 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedRecheck:
-    """An approval made on an old roster that did not stand, while its trainer has ``sessions`` of the booking ahead."""
+class OpenRecheck:
+    """An approval made on an old roster that did not stand, or that cannot be looked at until somebody settles it.
+
+    Its trainer has ``sessions`` of the booking ahead.
+    """
 
     booking_id: UUID
     reference: str
@@ -107,7 +111,7 @@ class FailedRecheck:
     zone: str
     trainer_id: UUID
     trainer: str
-    outcome: RecheckOutcome
+    standing: RecheckStanding
     sessions: int
     next_at: datetime
     time_zone: str
@@ -128,7 +132,7 @@ class Home:
     waitlist: Few[WaitingBooking]
     callbacks: Few[Callback]
     failed: Few[FailedCertificate] | None
-    rechecks: Few[FailedRecheck]
+    rechecks: Few[OpenRecheck]
     now: datetime
 
     @property
@@ -265,8 +269,8 @@ def _failed(db: Session, actor: Actor) -> Few[FailedCertificate]:
     )
 
 
-def _rechecks(db: Session, actor: Actor, now: datetime) -> Few[FailedRecheck]:
-    """Approvals that did not stand when they were looked at again, the nearest session first.
+def _rechecks(db: Session, actor: Actor, now: datetime) -> Few[OpenRecheck]:
+    """Approvals that did not stand when they were looked at again, or could not be, the nearest session first.
 
     Whoever was replaced has no session ahead: a booking that was seen to is not among them.
     """
@@ -282,7 +286,7 @@ def _rechecks(db: Session, actor: Actor, now: datetime) -> Few[FailedRecheck]:
         .lateral("ahead")
     )
     return _few(
-        FailedRecheck,
+        OpenRecheck,
         db.execute(
             select(
                 Assignment.booking_id,
@@ -292,7 +296,7 @@ def _rechecks(db: Session, actor: Actor, now: datetime) -> Few[FailedRecheck]:
                 Zone.name,
                 Trainer.id,
                 Trainer.name,
-                Assignment.recheck_outcome,
+                recheck_standing(),
                 ahead.c.sessions,
                 ahead.c.next_at,
                 Booking.time_zone,
@@ -304,7 +308,7 @@ def _rechecks(db: Session, actor: Actor, now: datetime) -> Few[FailedRecheck]:
             .join(Trainer, Trainer.id == Assignment.trainer_id)
             .join(ahead, true())
             .where(
-                Assignment.recheck_outcome != RecheckOutcome.CONFIRMED,
+                or_(Assignment.recheck_outcome != RecheckOutcome.CONFIRMED, waits_for_somebody()),
                 Assignment.status == AssignmentStatus.APPROVED,
                 ahead.c.sessions > 0,
                 owned_by(Assignment.operator_id, actor),

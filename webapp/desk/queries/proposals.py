@@ -11,7 +11,8 @@ from sqlalchemy import and_, case, select
 from sqlalchemy.orm import Session
 
 from webapp.assignments.models import Assignment
-from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckOutcome, Verdict
+from webapp.assignments.queries.rechecks import recheck_standing
+from webapp.assignments.rules import AssignmentKind, AssignmentStatus, RecheckStanding, Verdict
 from webapp.trainers.models import Trainer
 
 
@@ -36,7 +37,7 @@ class Proposal:
     version: int
     recheck_since: datetime | None
     """As of when the roster was that it was approved on, where that was too long before."""
-    recheck_outcome: RecheckOutcome | None
+    recheck_standing: RecheckStanding | None
     verdicts: tuple[Verdict, ...]
     """The stored explanation (rule T11); only ``BookingPage.last`` brings it along."""
 
@@ -74,7 +75,7 @@ def proposals_of(db: Session, booking_id: UUID) -> tuple[Proposal, ...]:
             Assignment.purpose,
             Assignment.version,
             Assignment.recheck_since,
-            Assignment.recheck_outcome,
+            recheck_standing(),
             case((Assignment.id == counts, Assignment.explanation)),
         )
         .join(
