@@ -409,6 +409,8 @@ def test_pages_count_their_rows_and_keep_the_filters(app: Flask) -> None:
     with app.test_request_context("/list?q=a%26b&status=&zone=1&zone=2&page=9"):
         assert page_url(3) == "/list?q=a%26b&zone=1&zone=2&page=3"
         assert page_url(1) == "/list?q=a%26b&zone=1&zone=2"
+        assert (page_url(1, "/other"), page_url(2, "/other")) == ("/other", "/other?page=2")
+        assert page_url(2, "/other?runs=all") == "/other?runs=all&page=2"
 
 
 class Fields(BaseForm):

@@ -100,8 +100,14 @@ def page_args(args: Mapping[str, str], *, size: int = PAGE_SIZE) -> PageArgs:
     return PageArgs(number=min(max(number, 1), _LAST_NUMBER), size=size)
 
 
-def page_url(number: int) -> str:
-    """The address of another page of the list being shown, its filters kept. A Jinja global."""
+def page_url(number: int, at: str | None = None) -> str:
+    """The address of another page of the list being shown, its filters kept. A Jinja global.
+
+    ``at`` is the address of the list with its filters, where that is not the one asked for: a form that was refused
+    is answered at the address it was sent to.
+    """
+    if at is not None:
+        return at + (f"{'&' if '?' in at else '?'}page={number}" if number > 1 else "")
     kept = [(key, value) for key, value in request.args.items(multi=True) if key != "page" and value]
     if number > 1:
         kept.append(("page", str(number)))
