@@ -110,6 +110,15 @@ class ServicePage:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressPage:
+    """How far the open run is, on the overview that shows page ``number`` of the runs before."""
+
+    run: RunRow
+    everything: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunPage:
     """One run and what it changed."""
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from flask import Blueprint, Flask, current_app, flash, make_response, render_template, request, url_for
+from flask import Blueprint, Flask, Response, current_app, flash, make_response, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Select
@@ -25,13 +25,13 @@ from webapp.operators import queries as operators
 from webapp.trainers import sync_refusals as refusals
 from webapp.trainers import sync_words as words
 from webapp.trainers.sync_forms import LinkForm, StartForm, WhichNameForm
-from webapp.trainers.sync_pages import LinkPage, QuarantinePage, RunPage, ServiceCard, ServicePage
+from webapp.trainers.sync_pages import LinkPage, ProgressPage, QuarantinePage, RunPage, ServiceCard, ServicePage
 from webapp.trainers.sync_rules import Contract, LinkKind, RunCause, RunKind
 from webapp.trainers.syncing import linking, names, reading, runs
 from webapp.web import nav
 from webapp.web.access import current_actor, requires
 from webapp.web.forms import BaseForm
-from webapp.web.htmx import redirect_after, render_page_or_fragment
+from webapp.web.htmx import is_htmx, redirect_after, render_page_or_fragment
 from webapp.web.pagination import page_args
 from webapp.web.words import _
 from webapp.zones import queries as zones
@@ -66,7 +66,9 @@ def _settings() -> Settings:
 @bp.get("")
 @requires(Permission.TRAINER_SYNC_READ)
 def index() -> ResponseReturnValue:
-    """How the synchronisation goes; while a run is open the page asks for its progress again."""
+    """How the synchronisation goes; while a run is open the page asks for its progress again (``?part=progress``)."""
+    if is_htmx() and request.args.get("part") == "progress":
+        return _progress()
     return _overview(StartForm(formdata=None))
 
 
@@ -201,8 +203,24 @@ def unlink(link_id: UUID) -> ResponseReturnValue:
     return render_template("trainers/service/unlink.html", link=known, form=form)
 
 
-def _overview(form: StartForm, *, status: int = 200) -> ResponseReturnValue:
-    args, everything = page_args(request.args), request.args.get("runs") == EVERYTHING
+def _progress() -> Response:
+    """How far the run is that a page shows, which costs next to nothing; the whole overview once that says more."""
+    with read_only() as db:
+        run = reading.open_run(db)
+    if run is not None and run.stage == request.args.get("stage"):
+        page = ProgressPage(run, _everything(), page_args(request.args).number)
+        return make_response(render_template("trainers/service/_watched.html", page=page))
+    response = _overview(StartForm(formdata=None))
+    response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#sync-state", "outerMorph"
+    return response
+
+
+def _everything() -> bool:
+    return request.args.get("runs") == EVERYTHING
+
+
+def _overview(form: StartForm, *, status: int = 200) -> Response:
+    args, everything = page_args(request.args), _everything()
     with read_only() as db:
         service = ServiceCard(reading.service_state(db), _settings(), clock.now())
         rows, total = reading.runs_index(db, limit=args.limit, offset=args.offset, notable=not everything)
@@ -212,9 +230,9 @@ def _overview(form: StartForm, *, status: int = 200) -> ResponseReturnValue:
             full=reading.last_full(db),
             page=args.page_of(rows, total),
             everything=everything,
-            in_quarantine=sum(reading.quarantine_by_code(db).values()),
-            unlinked=names.unlinked(db, limit=0)[1],
-            linked=names.links_index(db, limit=0)[1],
+            in_quarantine=db.scalar(reading.quarantined_count()) or 0,
+            unlinked=names.unlinked_total(db),
+            linked=names.links_total(db),
         )
     return render_page_or_fragment(
         "trainers/service/index.html", "trainers/service/_state.html", status=status, page=page, form=form

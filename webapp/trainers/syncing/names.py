@@ -37,6 +37,7 @@ class LinkRow:
     id: UUID
     kind: LinkKind
     external_id: str
+    target_id: UUID
     target_name: str
     created_at: datetime
     created_by_name: str
@@ -66,11 +67,23 @@ def unlinked(
     return tuple(Unlinked(LinkKind(kind), name, trainers) for kind, name, trainers in rows), total
 
 
+def unlinked_total(db: Session) -> int:
+    """How many names wait for a link."""
+    asked = _asked().subquery()
+    known = exists().where(ServiceLink.kind == asked.c.kind, ServiceLink.external_id == asked.c.name)
+    waiting = select(asked.c.kind, asked.c.name).where(~known).distinct().subquery()
+    return db.scalar(select(func.count()).select_from(waiting)) or 0
+
+
 def links_index(db: Session, *, limit: int, offset: int = 0) -> tuple[tuple[LinkRow, ...], int]:
     """The links, by what they are links of and by name; and how many there are."""
     rows = db.execute(_links().order_by(ServiceLink.kind, ServiceLink.external_id).limit(limit).offset(offset))
-    total = db.scalar(select(func.count()).select_from(ServiceLink)) or 0
-    return tuple(LinkRow(*row) for row in rows), total
+    return tuple(LinkRow(*row) for row in rows), links_total(db)
+
+
+def links_total(db: Session) -> int:
+    """How many links there are."""
+    return db.scalar(select(func.count()).select_from(ServiceLink)) or 0
 
 
 def link_page(db: Session, link_id: UUID) -> LinkRow:
@@ -100,13 +113,14 @@ def names_of(db: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     return {row[0]: row[1] for row in db.execute(asked)}
 
 
-def _links() -> Select[UUID, LinkKind, str, str, datetime, str]:
+def _links() -> Select[UUID, LinkKind, str, UUID, str, datetime, str]:
     """The columns of ``LinkRow`` in its order."""
     return (
         select(
             ServiceLink.id,
             ServiceLink.kind,
             ServiceLink.external_id,
+            func.coalesce(ServiceLink.to_operator_id, ServiceLink.to_zone_id, ServiceLink.to_course_id),
             func.coalesce(Operator.name, Zone.name, Course.name),
             ServiceLink.created_at,
             ServiceLink.created_by_name,

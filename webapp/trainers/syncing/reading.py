@@ -73,6 +73,11 @@ class RunRow:
         return self.state is RunState.WAITING and self.attempts > 0
 
     @property
+    def stage(self) -> str:
+        """Which run it is and whether it is put off: what a page about it says besides how far it is."""
+        return f"{self.id}-put-off" if self.put_off else str(self.id)
+
+    @property
     def took(self) -> timedelta | None:
         """From its start to its end; nothing while it is open."""
         return self.finished_at - self.started_at if self.finished_at and self.started_at else None
