@@ -55,7 +55,7 @@ IN_TEMPLATES: Final = (
     "settled_by",
     "change_words",
 )
-"""Functions that are Jinja globals."""
+"""Functions that are Jinja globals, each as ``sync_…``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ bp = Blueprint("trainer_service", __name__, url_prefix="/trainers/service")
 for name in words.IN_TEMPLATES:
     bp.add_app_template_global(getattr(words, name), f"sync_{name}")
 for name in refusals.IN_TEMPLATES:
-    bp.add_app_template_global(getattr(refusals, name), name)
+    bp.add_app_template_global(getattr(refusals, name), f"sync_{name}")
 
 EVERYTHING: Final = "all"
 """``?runs=`` that shows every run."""

@@ -127,7 +127,7 @@ IN_TEMPLATES: Final = (
     "problem_words",
     "remedy_words",
 )
-"""Functions that are Jinja globals."""
+"""Functions that are Jinja globals, each as ``sync_…``."""
 
 
 def kind_word(kind: RunKind) -> str:
@@ -180,7 +180,7 @@ def size_words(size: int) -> str:
 
 
 def field_word(name: str) -> str:
-    """A field of a trainer; one nobody has words for stands as it is. A Jinja global."""
+    """A field of a trainer; one nobody has words for stands as it is."""
     return str(FIELDS.get(name, name))  # type: ignore[call-overload]
 
 
