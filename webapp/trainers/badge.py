@@ -43,8 +43,8 @@ def roster_badge() -> Badge | None:
     if not settings.trainer_service_url or reader is None:
         return None
     memory: Memory = current_app.extensions[MEMORY]
-    said, now = memory.last_said(reader), clock.now()
-    fresh = freshness(said.fresh_at, said.contract, settings, now=now)
+    said = memory.last_said(reader)
+    fresh = freshness(said.fresh_at, said.contract, settings, now=clock.now())
     if not fresh.needs_telling:
         return None
     as_of = moment(fresh.as_of, memory.time_zone(reader)) if fresh.as_of is not None else ""
