@@ -228,8 +228,17 @@ def test_what_was_settled_is_listed_and_can_be_taken_back(admin: DeskClient, mak
     assert len(links(db)) == 3, "the page itself takes nothing back"
     assert admin.post("trainer_service.unlink", link_id=link).status_code == 303
     assert {one.external_id for one in links(db)} == {"Z-1", "Music"}
-    assert admin.post("trainer_service.unlink", link_id=link).status_code == 404
-    assert admin.get("trainer_service.unlink", link_id=new_id()).status_code == 404
+    assert "Taken back." in admin.get("trainer_service.links").text
+    assert admin.get("trainer_service.unlink", link_id=link).status_code == 404
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_what_is_taken_back_twice_is_said_to_be_so(admin: DeskClient, make: Make, htmx: bool) -> None:
+    link = add_link(LinkKind.FRANCHISE, "F-9", make.franchise())
+    for said in ("Taken back.", "Taken back already."):
+        done = admin.post("trainer_service.unlink", link_id=link, htmx=htmx)
+        assert done.location == "/trainers/service/links" or done.headers["HX-Redirect"] == "/trainers/service/links"
+        assert said in admin.get("trainer_service.links").text
 
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"

@@ -18,7 +18,7 @@ from webapp.clients.trainer_service.said import LegacyPage, ServiceFailed
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
-from webapp.core.errors import Conflict, Invalid
+from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.courses import queries as courses
 from webapp.db.work import Work, read_only, retrying
 from webapp.operators import queries as operators
@@ -194,12 +194,16 @@ def link() -> ResponseReturnValue:
 def unlink(link_id: UUID) -> ResponseReturnValue:
     """Say what taking a meaning back means, and do it."""
     actor, form = current_actor(), BaseForm()
+    if form.validate_on_submit():
+        try:
+            retrying(lambda work: linking.unlink(work, link_id, by=actor, now=clock.now()))
+        except NotFound:  # pressed twice, or by two people
+            flash(_("Taken back already."))
+        else:
+            flash(_("Taken back."))
+        return redirect_after(url_for(".links"))
     with read_only() as db:
         known = names.link_page(db, link_id)
-    if form.validate_on_submit():
-        retrying(lambda work: linking.unlink(work, link_id, by=actor, now=clock.now()))
-        flash(_("Taken back."))
-        return redirect_after(url_for(".links"))
     return render_template("trainers/service/unlink.html", link=known, form=form)
 
 
