@@ -57,10 +57,10 @@ class Sync:
         with acting_as(SYSTEM):
             return work_off(self.db, service, RHYTHM, now=lambda: now, seconds=seconds)
 
-    def link(self, kind: LinkKind, name: str, target_id: UUID) -> UUID:
-        """Say what a name means."""
+    def link(self, kind: LinkKind, name: str, target_id: UUID, *, moves: bool = True) -> UUID:
+        """Say what a name means; that a trainer moves by it is meant."""
         with self.db.unit_of_work() as work:
-            return linking.link(work, kind, name, target_id, by=SYSTEM, now=NOW)
+            return linking.link(work, kind, name, target_id, moves=moves, by=SYSTEM, now=NOW)
 
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Whatever a test wants to look at."""

@@ -100,6 +100,40 @@ def test_what_cannot_be_a_link_is_refused(sync: Sync) -> None:
         assert (refused.value.code, refused.value.field) == ("link-target", "target")
 
 
+@pytest.mark.parametrize("name", ["F\u00a01", "F\u200b1"])
+def test_a_letter_that_cannot_be_seen_is_called_that(sync: Sync, name: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        sync.link(LinkKind.FRANCHISE, name, COMPANY_ID)
+    assert (refused.value.code, refused.value.field) == ("link-name-unseen", "name")
+
+
+def test_nothing_comes_to_mean_what_is_switched_off(sync: Sync) -> None:
+    franchise, zone, course = sync.make.franchise(), sync.make.zone(), sync.make.course("Chemistry")
+    known = sync.link(LinkKind.COURSE, "Alchemy", course)
+    with sync.db.unit_of_work() as work:
+        for table, target in (("operators", franchise), ("zones", zone), ("courses", course)):
+            work.db.connection().exec_driver_sql(f"UPDATE {table} SET active = false WHERE id = %s", (target,))
+    targets = dict(zip(LinkKind, (franchise, zone, course, franchise), strict=True))
+    for kind, target in targets.items():
+        with pytest.raises(Invalid) as refused:
+            sync.link(kind, "N1", target)
+        assert (refused.value.code, refused.value.field) == ("link-target-off", "target")
+    assert sync.link(LinkKind.COURSE, "Alchemy", course) == known, "what it means already it may mean"
+    assert len(sync.rows("SELECT * FROM trainer_service_links")) == 1
+
+
+def test_nobody_is_moved_unless_that_is_meant(sync: Sync) -> None:
+    franchise = sync.make.franchise()
+    sync.make.zone(operator_id=franchise)
+    sync.run(Told(trainer("T1", sync.make.zone())))
+    with pytest.raises(Invalid) as refused:
+        sync.link(LinkKind.TRAINER, "T1", franchise, moves=False)
+    assert (refused.value.code, refused.value.field) == ("link-moves", "moves")
+    assert sync.rows("SELECT * FROM trainer_service_links") == []
+    sync.link(LinkKind.TRAINER, "T1", COMPANY_ID, moves=False)
+    sync.link(LinkKind.TRAINER, "T2", franchise, moves=False)
+
+
 @pytest.mark.parametrize("who", ["manager", "auditor", "staff"])
 def test_only_who_may_says_what_names_mean(sync: Sync, who: str) -> None:
     person = getattr(sync.make, who)().actor

@@ -16,9 +16,9 @@ from tests.syncing.conftest import RHYTHM, trainer
 from tests.syncing.told import Told
 from tests.web.client import NOW
 from webapp.assignments.service import Proposed
-from webapp.clients.trainer_service.said import SaidTrainer
+from webapp.clients.trainer_service.said import UNSAID, SaidTrainer
 from webapp.core.actor import SYSTEM
-from webapp.core.errors import Conflict
+from webapp.core.errors import Conflict, Invalid
 from webapp.core.geo import Location
 from webapp.courses import service as courses
 from webapp.courses.rules import CourseCommand
@@ -42,7 +42,7 @@ def work(desk: Desk, service: Told) -> UUID | None:
 
 
 def link(desk: Desk, kind: LinkKind, name: str, target: UUID) -> UUID:
-    return desk.database.retrying(lambda unit: linking.link(unit, kind, name, target, by=SYSTEM, now=NOW))
+    return desk.database.retrying(lambda unit: linking.link(unit, kind, name, target, moves=True, by=SYSTEM, now=NOW))
 
 
 def served(desk: Desk, count: int, **fields: object) -> Told:
@@ -161,6 +161,30 @@ def test_the_same_link_said_by_several_at_once_is_one(desk: Desk) -> None:
     said = partial(link, desk, LinkKind.FRANCHISE, "F1", franchise)
     assert len(set(desk.at_once([said] * 6))) == 1
     assert desk.number("SELECT count(*) FROM trainer_service_links") == 1
+
+
+def test_of_two_who_say_whose_a_trainer_is_the_second_moves_nobody_by_mistake(desk: Desk) -> None:
+    """Both saw a page on which the trainer was nobody's."""
+    franchises = [desk.make.franchise() for _ in range(2)]
+    for franchise in franchises:
+        desk.make.zone(operator_id=franchise)
+    service = Told(replace(trainer("T1"), zones=UNSAID, franchise=UNSAID))
+    ask(desk)
+    work(desk, service)
+    assert desk.number("SELECT count(*) FROM trainers") == 0
+
+    def say(franchise: UUID) -> object:
+        try:
+            return desk.database.retrying(
+                lambda unit: linking.link(unit, LinkKind.TRAINER, "T1", franchise, by=SYSTEM, now=NOW)
+            )
+        except Invalid as refused:
+            return refused.code
+
+    outcomes = desk.at_once([partial(say, franchise) for franchise in franchises])
+    assert outcomes.count("link-moves") == 1
+    assert desk.number("SELECT count(*) FROM trainers") == 1
+    assert desk.number("SELECT count(*) FROM trainers WHERE left_at IS NOT NULL") == 0
 
 
 def test_courses_are_renamed_while_their_trainers_change(desk: Desk) -> None:

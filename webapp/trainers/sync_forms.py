@@ -8,7 +8,6 @@ from uuid import UUID
 
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField
-from wtforms.validators import ValidationError
 
 from webapp.trainers.sync_rules import LinkKind, RunKind
 from webapp.trainers.sync_words import LINKS, TARGETS
@@ -62,16 +61,7 @@ class LinkForm(BaseForm):
     target = UuidSelectField(validators=[needed(_l("Choose one from the list."))])
     moves = BooleanField(_l("Yes, the trainer leaves them"))
 
-    def __init__(self, kind: LinkKind, targets: Iterable[tuple[UUID, str]], *, operator_id: UUID | None = None) -> None:
-        """``operator_id`` is the operator who has the trainer now."""
+    def __init__(self, kind: LinkKind, targets: Iterable[tuple[UUID, str]]) -> None:
+        """``targets`` are what such a name can mean."""
         super().__init__()
         self.target.label.text, self.target.choices = TARGETS[kind], [("", _l("Choose…")), *targets]
-        self._operator_id = operator_id
-
-    def validate_moves(self, field: BooleanField) -> None:
-        """Nobody is moved by mistake."""
-        moved = self._operator_id is not None and self.target.data not in (None, self._operator_id)
-        if moved and not field.data:
-            raise ValidationError(
-                _l("This takes the trainer away from the operator who has them: tick that you mean it.")
-            )

@@ -11,7 +11,6 @@ from flask import Blueprint, Flask, Response, current_app, flash, make_response,
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Select
-from sqlalchemy.orm import Session
 
 from webapp.clients.trainer_service.http import INTERACTIVE, trainer_service_from
 from webapp.clients.trainer_service.said import LegacyPage, ServiceFailed
@@ -19,12 +18,11 @@ from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Invalid, NotFound
-from webapp.courses import queries as courses
 from webapp.db.work import Work, read_only, retrying
-from webapp.operators import queries as operators
 from webapp.trainers import sync_refusals as refusals
 from webapp.trainers import sync_words as words
 from webapp.trainers.sync_forms import LinkForm, StartForm, WhichNameForm
+from webapp.trainers.sync_naming import link_page, targets
 from webapp.trainers.sync_pages import LinkPage, ProgressPage, QuarantinePage, RunPage, ServiceCard, ServicePage
 from webapp.trainers.sync_rules import Contract, LinkKind, RunCause, RunKind
 from webapp.trainers.syncing import linking, names, reading, runs
@@ -34,7 +32,6 @@ from webapp.web.forms import BaseForm
 from webapp.web.htmx import is_htmx, redirect_after, render_page_or_fragment
 from webapp.web.pagination import page_args
 from webapp.web.words import _
-from webapp.zones import queries as zones
 
 bp = Blueprint("trainer_service", __name__, url_prefix="/trainers/service")
 for name in words.IN_TEMPLATES:
@@ -174,16 +171,17 @@ def link() -> ResponseReturnValue:
         return make_response(render_template("trainers/service/which.html", form=which), 422 if asked else 200)
     kind, name = which.kind.data, which.name.data or ""
     with read_only() as db:
-        page = _link_page(db, kind, name)
-        owner = page.trainer.operator_id if page.trainer is not None else None
-        form = LinkForm(kind, _targets(db, kind, actor), operator_id=owner)
+        page = link_page(db, kind, name)
+        form = LinkForm(kind, targets(db, kind, page.known, visible_to=actor))
     if not form.validate_on_submit():
         return _link(page, form, status=422 if form.is_submitted() else 200)
-    target: UUID = form.target.data
+    target, moves = form.target.data, bool(form.moves.data)
     try:
-        retrying(lambda work: linking.link(work, kind, name, target, by=actor, now=clock.now()))
+        retrying(lambda work: linking.link(work, kind, name, target, moves=moves, by=actor, now=clock.now()))
     except (Conflict, Invalid) as error:
         form.refuse(error)
+        with read_only() as db:  # perhaps somebody else was first: what the page shows is to be as it is now
+            page = link_page(db, kind, name)
         return _link(page, form, status=422 if isinstance(error, Invalid) else 409)
     flash(_("Saved. Trainers who waited for this are on the roster now, unless something else is in their way."))
     return redirect_after(url_for(".unlinked" if kind is LinkKind.COURSE else ".quarantine"))
@@ -241,27 +239,6 @@ def _overview(form: StartForm, *, status: int = 200) -> Response:
     return render_page_or_fragment(
         "trainers/service/index.html", "trainers/service/_state.html", status=status, page=page, form=form
     )
-
-
-def _link_page(db: Session, kind: LinkKind, name: str) -> LinkPage:
-    waiting = names.unlinked(db, limit=1, kind=kind, name=name)[0]
-    return LinkPage(
-        kind=kind,
-        name=name,
-        waiting=waiting[0].trainers if waiting else 0,
-        trainer=reading.record(db, name) if kind is LinkKind.TRAINER else None,
-        known=names.link_of(db, kind, name),
-    )
-
-
-def _targets(db: Session, kind: LinkKind, actor: Actor) -> list[tuple[UUID, str]]:
-    """What a name of this kind can mean."""
-    if kind is LinkKind.ZONE:
-        found = zones.zone_choices(db, visible_to=actor)
-        return [(zone.id, f"{zone.title} ({zone.operator_name})") for zone in found]
-    if kind is LinkKind.COURSE:
-        return [(course.id, course.name) for course in courses.courses_index(db)]
-    return [(operator.id, operator.name) for operator in operators.operators_index(db, visible_to=actor)[0]]
 
 
 def _link(page: LinkPage, form: LinkForm, *, status: int = 200) -> ResponseReturnValue:

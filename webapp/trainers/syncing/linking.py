@@ -20,8 +20,10 @@ from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Forbidden, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.core.job_names import JobName
+from webapp.courses.models import Course
 from webapp.db.base import violates
 from webapp.db.work import Work
+from webapp.operators.models import Operator
 from webapp.trainers.models import Trainer
 from webapp.trainers.sync_models import ServiceLink, ServiceRecord
 from webapp.trainers.sync_rules import LinkKind, RunCause, RunKind
@@ -29,6 +31,8 @@ from webapp.trainers.syncing import runs
 from webapp.trainers.syncing.applying import apply, said_before
 from webapp.trainers.syncing.heard import Cause, Heard
 from webapp.trainers.syncing.placing import UNREADABLE
+from webapp.trainers.syncing.records import lock_records
+from webapp.zones.models import Zone
 
 AT_ONCE: Final = 500
 """Trainers placed anew in the transaction of a link."""
@@ -38,14 +42,30 @@ _COLUMNS: Final = {
     LinkKind.ZONE: "to_zone_id",
     LinkKind.COURSE: "to_course_id",
 }
+_TARGETS: Final[dict[LinkKind, type[Operator | Zone | Course]]] = {
+    LinkKind.FRANCHISE: Operator,
+    LinkKind.TRAINER: Operator,
+    LinkKind.ZONE: Zone,
+    LinkKind.COURSE: Course,
+}
 _LONGEST: Final = 128
 
 
-def link(work: Work, kind: LinkKind, external_id: str, target_id: UUID, *, by: Actor, now: datetime) -> UUID:
+def link(
+    work: Work,
+    kind: LinkKind,
+    external_id: str,
+    target_id: UUID,
+    *,
+    moves: bool = False,
+    by: Actor,
+    now: datetime,
+) -> UUID:
     """Say what a name means: an operator (for a franchise or one trainer), a zone or a course. Returns the link's id.
 
-    Said again otherwise, it means that from now on. A trainer who is said to be another operator's is moved there.
-    Raises ``Forbidden`` for whoever may not, ``Invalid`` for no name and for a target there is not.
+    Said again otherwise, it means that from now on. A trainer who is said to be another operator's is moved there, if
+    ``moves`` says that this is meant. Raises ``Forbidden`` for whoever may not; ``Invalid`` for no name, for a target
+    there is not or that is switched off, and for a move that was not meant.
     """
     name, column = _checked(external_id, by), _COLUMNS[kind]
     try:
@@ -56,6 +76,9 @@ def link(work: Work, kind: LinkKind, external_id: str, target_id: UUID, *, by: A
         raise
     if before == {column: target_id}:
         return link_id
+    _must_be_active(work, kind, target_id)
+    if kind is LinkKind.TRAINER and not moves:
+        _must_stay(work, name, target_id)
     after = {"kind": kind, "external_id": name, column: target_id}
     _tell(work, "trainer_link.made", link_id, before, after, by=by, now=now)
     _place_anew(work, kind, name, link_id, by=by, now=now)
@@ -105,9 +128,35 @@ def _checked(external_id: str, by: Actor) -> str:
     name = external_id.strip()
     if not name:
         raise Invalid("link-name", "Give the name as the trainer service writes it.", field="name")
-    if len(name) > _LONGEST or not name.isprintable():
+    if not name.isprintable():
+        raise Invalid(
+            "link-name-unseen",
+            "A character of this name cannot be seen, such as a no-break space."
+            " Type the name anew, or let the trainer service correct it.",
+            field="name",
+        )
+    if len(name) > _LONGEST:
         raise Invalid("link-name-long", "Use at most %(limit)s characters.", field="name", limit=_LONGEST)
     return name
+
+
+def _must_be_active(work: Work, kind: LinkKind, target_id: UUID) -> None:
+    """Nothing new comes to mean what is switched off; switched off a moment later, a link stays as it is."""
+    table = _TARGETS[kind]
+    if not work.db.scalar(select(table.active).where(table.id == target_id)):
+        raise Invalid("link-target-off", "This was switched off. Choose something else.", field="target")
+
+
+def _must_stay(work: Work, service_id: str, operator_id: UUID) -> None:
+    """Nobody is moved by mistake. The trainer is locked, so that whose they are is so until they are placed."""
+    lock_records(work.db, [service_id])  # first, as everybody does who writes both
+    on_roster = select(Trainer.operator_id).where(Trainer.service_id == service_id)
+    if work.db.scalar(on_roster.with_for_update(key_share=True)) not in (None, operator_id):
+        raise Invalid(
+            "link-moves",
+            "This takes the trainer away from the operator who has them: tick that you mean it.",
+            field="moves",
+        )
 
 
 def _must_be_allowed(by: Actor) -> None:
