@@ -159,7 +159,7 @@ def upgrade() -> None:
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("cursor", sa.String(length=1000), nullable=True),
+        sa.Column("cursor", sa.String(length=1100), nullable=True),
         sa.Column("newest", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expected", sa.Integer(), nullable=True),
         sa.Column("pages", sa.Integer(), nullable=False),

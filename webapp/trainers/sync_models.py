@@ -80,7 +80,7 @@ class SyncRun(Base):
     lease_until: Mapped[datetime | None]
     since: Mapped[datetime | None]
     """The watermark it asks from; nothing for a full run."""
-    cursor: Mapped[str | None] = mapped_column(String(1000))
+    cursor: Mapped[str | None] = mapped_column(String(1100))
     """Where it goes on: the next page, as the contract names it."""
     newest: Mapped[datetime | None]
     """The next watermark as far as is known, by the service's clock."""

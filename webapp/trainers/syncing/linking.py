@@ -31,7 +31,7 @@ from webapp.trainers.syncing import runs
 from webapp.trainers.syncing.applying import apply, said_before
 from webapp.trainers.syncing.heard import Cause, Heard
 from webapp.trainers.syncing.placing import UNREADABLE
-from webapp.trainers.syncing.records import lock_records
+from webapp.trainers.syncing.records import hold_meanings, lock_records
 from webapp.zones.models import Zone
 
 AT_ONCE: Final = 500
@@ -68,6 +68,7 @@ def link(
     there is not or that is switched off, and for a move that was not meant.
     """
     name, column = _checked(external_id, by), _COLUMNS[kind]
+    _hold(work, kind, name, by=by, now=now)
     try:
         link_id, before = _written(work, kind, name, {column: target_id}, by=by, now=now)
     except IntegrityError as error:
@@ -113,7 +114,12 @@ def unlink(work: Work, link_id: UUID, *, by: Actor, now: datetime) -> None:
     somebody says whose they are.
     """
     _must_be_allowed(by)
-    found = work.db.scalar(select(ServiceLink).where(ServiceLink.id == link_id).with_for_update())
+    named = select(ServiceLink).where(ServiceLink.id == link_id)
+    found = work.db.scalar(named)
+    if found is None:
+        raise NotFound()
+    _hold(work, found.kind, found.external_id, by=by, now=now)
+    found = work.db.scalar(named.with_for_update().execution_options(populate_existing=True))
     if found is None:
         raise NotFound()
     kind, name, column = found.kind, found.external_id, _COLUMNS[found.kind]
@@ -191,12 +197,27 @@ def _about(kind: LinkKind, name: str) -> ColumnElement[bool]:
             return said.contains({"certifiedCourses": [name]})
 
 
-def _place_anew(work: Work, kind: LinkKind, name: str, link_id: UUID, *, by: Actor, now: datetime) -> None:
-    """Place anew whom a link is about; whom it may help on a waitlist is looked for afterwards."""
+def _concerned(work: Work, kind: LinkKind, name: str) -> Sequence[str]:
+    """Whom a name is about, by the service's ids."""
     about = select(ServiceRecord.service_id).where(
         _about(kind, name), ServiceRecord.gone_at.is_(None), ServiceRecord.refused_code.is_distinct_from(UNREADABLE)
     )
-    ids: Sequence[str] = work.db.scalars(about.order_by(ServiceRecord.service_id)).all()
+    return work.db.scalars(about.order_by(ServiceRecord.service_id)).all()
+
+
+def _hold(work: Work, kind: LinkKind, name: str, *, by: Actor, now: datetime) -> None:
+    """Begin to change what a name means: no page is placed meanwhile.
+
+    Pages hold their run first, so the run that takes up those beyond ``AT_ONCE`` is asked for before anything is held.
+    """
+    if len(_concerned(work, kind, name)) > AT_ONCE:
+        runs.request(work, RunKind.FULL, RunCause.PERSON, by=by, now=now)
+    hold_meanings(work.db, to_change=True)
+
+
+def _place_anew(work: Work, kind: LinkKind, name: str, link_id: UUID, *, by: Actor, now: datetime) -> None:
+    """Place anew whom a link is about; whom it may help on a waitlist is looked for afterwards."""
+    ids = _concerned(work, kind, name)
     heard = [Heard(said, again=True) for said in said_before(work.db, ids[:AT_ONCE]).values()]
     counts = apply(work, heard, Cause(link_id=link_id, by=by), now=now)
     if counts.added or counts.changed:
@@ -207,4 +228,3 @@ def _place_anew(work: Work, kind: LinkKind, name: str, link_id: UUID, *, by: Act
         # Without a digest nothing counts as said before, so the next run for everybody places them anew.
         late = update(ServiceRecord).where(ServiceRecord.service_id.in_(ids[AT_ONCE:])).values(digest="")
         work.db.execute(late.execution_options(synchronize_session=False))
-        runs.request(work, RunKind.FULL, RunCause.PERSON, by=by, now=now)

@@ -130,15 +130,25 @@ def finish(work: Work, run: SyncRun, state: ServiceState, rhythm: Rhythm, *, now
         state.fresh_at = max(state.fresh_at or started_at, started_at)
     if run.kind is RunKind.FULL:
         state.full_at = started_at
-    if state.contract is Contract.BULK and run.newest is not None:
-        watermark = run.newest - OVERLAP
-        state.watermark = max(state.watermark or watermark, watermark)
+    if state.contract is Contract.BULK:
+        _mark(run, state)
     if run.since is not None:
         state.etag, state.etag_since = etag, run.since
     runs.close(run, RunState.DONE, now=now)
     state.next_at = rhythm.next_at(state.contract, now)
     _settle_hooks(work, run, started_at, now=now)
     _leave_behind(work, run.id, now=now)
+
+
+def _mark(run: SyncRun, state: ServiceState) -> None:
+    """From when on changes are asked for next. Everybody was looked at: then it is as the service says now, for its
+    clock may have been ahead. Otherwise it never goes back, and what was forgotten (``Stage.doubt``) stays so.
+    """
+    watermark = run.newest - OVERLAP if run.newest is not None else None
+    if run.kind is RunKind.FULL:
+        state.watermark = watermark
+    elif state.watermark is not None and watermark is not None:
+        state.watermark = max(state.watermark, watermark)
 
 
 def fail(

@@ -1,6 +1,7 @@
 """What is known when something is said: the records of what was said before, the trainers they are, and the world.
 
-Whoever writes any of it locks records first, in the order of their ids, then trainers in the order of theirs.
+Whoever writes any of it first holds the meaning of names still (``hold_meanings``), a run's own row before that where
+there is one; then records are locked, in the order of their ids, then trainers in the order of theirs.
 """
 
 from __future__ import annotations
@@ -78,6 +79,17 @@ SELECT t.id,
                  FROM time_off o WHERE o.trainer_id = t.id AND o.from_service), '[]')
 FROM unnest(CAST(:ids AS uuid[])) AS t(id)
 """)
+
+
+_MEANINGS: Final = 0x7A6F6E65
+"""The key of the advisory lock: a page that is placed reads what names mean, a link changes it, and neither would see
+what the other has not committed."""
+
+
+def hold_meanings(db: Session, *, to_change: bool = False) -> None:
+    """Let nobody change what names mean until the transaction ends; ``to_change``: let nobody rely on it either."""
+    lock = func.pg_advisory_xact_lock if to_change else func.pg_advisory_xact_lock_shared
+    db.execute(select(lock(_MEANINGS)))
 
 
 def read_records(db: Session, ids: Collection[str]) -> dict[str, Record]:

@@ -105,7 +105,7 @@ class Page:
         moved: dict[str, Any] = {}
         if known is not None:
             moved = {"moved_from": known.row.operator_id}
-            self.writes.moved_away.append(known.trainer_id)
+            self.writes.moved.append({"id": trainer_id, "were": known.trainer_id})
             after = {"active": False, "moved_to": row.operator_id}
             self._audit("trainer.left", known.trainer_id, known.row, {"active": known.row.active}, after)
         facts = {name: value for name, value in facts_of(row).items() if value or name == "active"}

@@ -8,17 +8,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
+from sqlalchemy.exc import IntegrityError
+
 from webapp.clients.trainer_service.client import BreakerState, TrainerService
 from webapp.clients.trainer_service.said import Tally
+from webapp.db.base import sqlstate_of
 from webapp.db.work import Database, Work
 from webapp.trainers.sync_models import ServiceState, SyncRun
 from webapp.trainers.sync_rules import RunKind
 from webapp.trainers.syncing import progress, runs
 from webapp.trainers.syncing.heard import Cause
 from webapp.trainers.syncing.progress import Rhythm, Spent
+from webapp.trainers.syncing.records import hold_meanings
 from webapp.trainers.syncing.runs import Claim
 
 RENEW_AFTER: Final = timedelta(seconds=10)
+_FOREIGN_KEY: Final = "23503"
+_TRIES: Final = 3
 
 T = TypeVar("T")
 
@@ -98,17 +104,37 @@ class Stage:
 
         def page(work: Work) -> T:
             run = runs.hold(work.db, self.claim, whatever_kind=whatever_kind)
+            hold_meanings(work.db)
             return task(work, run, progress.charge(work.db, run, spent))
 
-        done = self.database.retrying(page)
+        done = self._again(lambda: self.database.retrying(page))
         self._charged, self._renewed_at = tally, self.now()
         return done
+
+    def _again(self, task: Callable[[], T]) -> T:
+        """Do something, and once more where a zone or a course went while it was under way: then it reads anew."""
+        for _ in range(_TRIES - 1):
+            try:
+                return task()
+            except IntegrityError as error:
+                if sqlstate_of(error) != _FOREIGN_KEY:
+                    raise
+        return task()
 
     def renew(self) -> None:
         """Keep the lease while questions take long."""
         at = self.now()
         if self._renewed_at is None or at - self._renewed_at >= RENEW_AFTER:
             self.write(lambda work, run, _state: progress.advance(run, cursor=run.cursor, now=at))
+
+    def doubt(self) -> None:
+        """Forget from when on changes are asked for, so that the next run looks at everybody."""
+
+        def forget(_work: Work, _run: SyncRun, state: ServiceState) -> None:
+            state.watermark = state.etag = state.etag_since = None
+
+        self.etag = None
+        self.write(forget)
 
     def become_full(self) -> None:
         """Look at everybody after all: the service cannot tell what changed."""

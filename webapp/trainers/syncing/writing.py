@@ -24,7 +24,8 @@ Row = dict[str, Any]
 class Writes:
     """Rows to write, gathered while a page is gone through. Every trainer in it is locked."""
 
-    moved_away: list[UUID] = field(default_factory=list)
+    moved: list[Row] = field(default_factory=list)
+    """Whoever goes to another operator: ``id`` there, and who they ``were``."""
     added: list[Row] = field(default_factory=list)
     changed: list[Row] = field(default_factory=list)
     held_back: list[Row] = field(default_factory=list)
@@ -81,6 +82,17 @@ class Writes:
         self.lists.setdefault(table, []).extend(mine | entry for entry in entries)
 
 
+# What only the desk knows of a person goes with them; notes stay with those who wrote them.
+_CARRY: Final = text("""
+UPDATE trainers n SET gender = o.gender, languages = o.languages
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS c(id uuid, were uuid) JOIN trainers o ON o.id = c.were
+WHERE n.id = c.id
+""")
+# Time off that the service stopped telling is the desk's own; told again, it is one and the same.
+_SAME_TIME_OFF: Final = text("""
+DELETE FROM time_off o USING jsonb_populate_recordset(NULL::time_off, CAST(:rows AS jsonb)) c
+WHERE o.trainer_id = c.trainer_id AND o.period = c.period AND o.reason = c.reason AND NOT o.from_service
+""")
 # Whoever is moved gives up the service's id before their new row takes it.
 _MOVE_AWAY: Final = text("""
 UPDATE trainers SET active = false, left_at = :now, service_id = NULL, service_fields = '{}',
@@ -166,15 +178,17 @@ INSERT INTO audit_entries SELECT * FROM jsonb_populate_recordset(NULL::audit_ent
 
 def write(db: Session, writes: Writes, *, run_id: UUID | None, now: datetime) -> None:
     """Write it all; ``run_id`` is that of a full run, which marks whom it saw."""
-    if writes.moved_away:
-        db.execute(_MOVE_AWAY, {"ids": writes.moved_away, "now": now})
+    if writes.moved:
+        db.execute(_MOVE_AWAY, {"ids": [one["were"] for one in writes.moved], "now": now})
     _rows(db, _ADD, writes.added)
+    _rows(db, _CARRY, writes.moved)
     if len(writes.added) >= _MANY:
         db.execute(_PLAN_ANEW)
     for table, ids in writes.clear.items():
         db.execute(_CLEAR[table], {"ids": ids})
     _rows(db, _CHANGE, writes.changed)
     _rows(db, _HOLD_BACK, writes.held_back, now=now)
+    _rows(db, _SAME_TIME_OFF, writes.lists.get("time_off", ()))
     for table, rows in writes.lists.items():
         _rows(db, _FILL[table], rows)
     if writes.own_time_off:
