@@ -152,14 +152,13 @@ def test_a_deployed_list_is_read_in_both_its_forms(wrapped: bool) -> None:
         LegacyRow("T1", True, parsing.digest(rows[0]), "A"),  # type: ignore[arg-type]
         LegacyRow("2", UNSAID, parsing.digest(rows[1])),  # type: ignore[arg-type]
     )
-    assert (read.unreadable, read.full) == (2, False)
+    assert (read.unreadable, read.entries) == (2, 4)
 
 
-def test_a_deployed_page_is_full_by_what_it_holds_readable_or_not() -> None:
+def test_a_deployed_page_is_as_long_as_what_it_holds_readable_or_not() -> None:
     rows: list[Any] = [{"trainerId": "T1"}] * 99
-    assert not parsing.legacy_page({"data": rows}).full
     read = parsing.legacy_page({"data": [*rows, None]})
-    assert (read.full, len(read.rows), read.unreadable) == (True, 1, 1)
+    assert (read.entries, len(read.rows), read.unreadable) == (100, 1, 1)
 
 
 def test_a_row_that_is_sent_anew_in_another_order_has_the_same_digest_and_any_change_another() -> None:

@@ -16,7 +16,7 @@ from webapp.clients.trainer_service.said import UNSAID, Fault, SaidTrainer, Unre
 from webapp.db.work import Work
 from webapp.trainers.sync_models import ServiceHook
 from webapp.trainers.sync_rules import LinkKind, RunCause, RunKind
-from webapp.trainers.syncing import deployed
+from webapp.trainers.syncing import deployed, lists
 
 LATER, TOMORROW = NOW + timedelta(hours=1), NOW + timedelta(hours=25)
 
@@ -24,7 +24,7 @@ LATER, TOMORROW = NOW + timedelta(hours=1), NOW + timedelta(hours=25)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of two and answers written by threes."""
-    monkeypatch.setattr(deployed, "PER_PAGE", 2)
+    monkeypatch.setattr(lists, "PER_PAGE", 2)
     monkeypatch.setattr(deployed, "AT_A_TIME", 3)
 
 
@@ -175,7 +175,7 @@ def test_a_list_that_keeps_to_a_limit_of_its_own_is_read_to_its_end(sync: Sync) 
 
 
 def test_four_are_asked_at_once_and_no_more(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployed, "PER_PAGE", 100)
+    monkeypatch.setattr(lists, "PER_PAGE", 100)
     monkeypatch.setattr(deployed, "AT_A_TIME", 20)
     service = service_of(sync, 12)
     service.per_page = 100
@@ -216,7 +216,7 @@ def test_what_was_heard_before_a_failure_is_kept_and_not_asked_for_again(sync: S
 
 
 def test_a_job_hands_over_in_the_middle_of_a_page(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployed, "PER_PAGE", 100)
+    monkeypatch.setattr(lists, "PER_PAGE", 100)
     service = service_of(sync, 9)
     service.per_page = 100
 

@@ -117,7 +117,7 @@ class Told:
         listed = [said for _id, said in sorted(self.trainers.items()) if said.service_id not in self.hidden]
         entries = [*[None] * self.nameless, *listed][begin : begin + count]
         rows = tuple(_row(said) for said in entries if said is not None)
-        return LegacyPage(rows, len(entries) - len(rows), len(entries) == count)
+        return LegacyPage(rows, len(entries) - len(rows), len(entries))
 
     def _asked(self, question: str) -> None:
         with self._lock:

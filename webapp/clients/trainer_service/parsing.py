@@ -99,7 +99,7 @@ def legacy_page(body: object) -> LegacyPage:
         raise ServiceFailed(Fault.WRONG_SHAPE)
     rows = [_row(entry) for entry in entries]
     readable = {row.service_id: row for row in rows if row is not None}
-    return LegacyPage(tuple(readable.values()), rows.count(None), len(entries) >= LEGACY_LIMIT)
+    return LegacyPage(tuple(readable.values()), rows.count(None), len(entries))
 
 
 def legacy_trainer(body: object, service_id: str) -> Said:

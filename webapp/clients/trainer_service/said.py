@@ -105,13 +105,13 @@ class LegacyRow:
 
 @dataclass(frozen=True, slots=True)
 class LegacyPage:
-    """One page of the deployed list; it is the last one when it holds fewer rows than were asked for."""
+    """One page of the deployed list."""
 
     rows: tuple[LegacyRow, ...]
     unreadable: int
     """Entries without an id."""
-    full: bool
-    """Whether it holds as many entries as were asked for."""
+    entries: int
+    """How many it holds in all; who is there twice is one row."""
 
 
 class Fault(StrEnum):

@@ -7,7 +7,7 @@ from typing import Final
 PAGE: Final = "page:"
 """The bulk contract's page of a cursor of its own."""
 LIST: Final = "list:"
-"""The deployed list's page of a number, and how many were asked for beyond the new ones so far."""
+"""The deployed list's page of a number, and what is known of the pages before it (``lists.Place``)."""
 AGED: Final = "aged:"
 """Those of the deployed contract who were asked for longest ago, and how many were asked for so far."""
 MISSED: Final = "missed:"
@@ -16,9 +16,3 @@ LEAVE: Final = "leave:"
 """Who was not there for long is taken to have left."""
 AGAIN: Final = "again:"
 """Those in quarantine are looked at once more, from an id on; after that the run is done."""
-
-
-def numbers(text: str) -> tuple[int, int]:
-    """The two numbers of ``3:120``; what is not there is 0."""
-    first, _colon, second = text.partition(":")
-    return int(first or 0), int(second or 0)

@@ -21,6 +21,7 @@ from webapp.clients.trainer_service.said import (
     LegacyRow,
     Said,
     SaidTrainer,
+    ServiceFailed,
     UnreadableTrainer,
     Unsaid,
 )
@@ -30,14 +31,14 @@ from webapp.trainers.sync_rules import Contract
 from webapp.trainers.syncing import progress
 from webapp.trainers.syncing.applying import apply, mark_seen, said_before
 from webapp.trainers.syncing.asking import Answers, ask_for
-from webapp.trainers.syncing.cursors import AGAIN, AGED, LIST, MISSED
+from webapp.trainers.syncing.cursors import AGAIN, AGED, MISSED
 from webapp.trainers.syncing.heard import Heard
+from webapp.trainers.syncing.lists import Place
 from webapp.trainers.syncing.placing import UNREADABLE
 from webapp.trainers.syncing.progress import Learned
 from webapp.trainers.syncing.records import Record, read_records
 from webapp.trainers.syncing.stage import Stage
 
-PER_PAGE: Final = 100
 MOST_ASKED: Final = 500
 LONG_AGO: Final = timedelta(hours=24)
 AT_A_TIME: Final = 20
@@ -61,29 +62,24 @@ class Sorted:
 
 
 def take_first(stage: Stage, page: LegacyPage) -> str:
-    """Apply the answer that told the contract, which is the list's first page; returns where it goes on.
-
-    It was asked for with another limit than the pages after it, which the service may have kept to or not: so the next
-    is the first that may hold somebody new.
-    """
+    """Apply the answer that told the contract, which is the list's first page; returns where it goes on."""
     stage.become_full()
-    entries = len(page.rows) + page.unreadable
-    return _take(stage, page, 1, 0, None if entries < PER_PAGE else entries // PER_PAGE + 1)
+    return _take(stage, page, Place())
 
 
-def take_next(stage: Stage, number: int, spent: int) -> str:
+def take_next(stage: Stage, place: Place) -> str:
     """Ask for a page of the list and apply it; returns where it goes on."""
-    page = stage.service.legacy_page(number)
-    return _take(stage, page, number, spent, number + 1 if page.full else None)
+    return _take(stage, stage.service.legacy_page(place.number), place)
 
 
-def _take(stage: Stage, page: LegacyPage, number: int, spent: int, following: int | None) -> str:
+def _take(stage: Stage, page: LegacyPage, place: Place) -> str:
+    following = _following(stage, page, place)
     rows = {row.service_id: row for row in page.rows}
     with stage.database.read_only() as db:
-        found = _sorted(rows.values(), read_records(db, rows), _told(db, stage), spent)
+        found = _sorted(rows.values(), read_records(db, rows), _told(db, stage), place.spent)
     for some in _chunks([row.service_id for row in found.ask]):
-        _hear(stage, ask_for(stage, some), rows=rows, cursor=f"{LIST}{number}:{spent}")
-    then = f"{AGED}{found.spent}" if following is None else f"{LIST}{following}:{found.spent}"
+        _hear(stage, ask_for(stage, some), rows=rows, cursor=str(place))
+    then = f"{AGED}{found.spent}" if following is None else str(replace(following, spent=found.spent))
 
     def task(work: Work, run: SyncRun, _state: ServiceState) -> None:
         now = stage.now()
@@ -99,6 +95,15 @@ def _take(stage: Stage, page: LegacyPage, number: int, spent: int, following: in
 
     stage.write(task)
     return then
+
+
+def _following(stage: Stage, page: LegacyPage, place: Place) -> Place | None:
+    """Where the list goes on after a page, if it does. After a list that never ends nobody goes on from its page."""
+    try:
+        return place.after(page)
+    except ServiceFailed:
+        stage.write(lambda _work, run, _state: progress.advance(run, cursor=None, now=stage.now(), learned=_LEARNED))
+        raise
 
 
 def _sorted(rows: Collection[LegacyRow], known: dict[str, Record], told: Collection[str], spent: int) -> Sorted:

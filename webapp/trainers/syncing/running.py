@@ -25,6 +25,7 @@ from webapp.trainers.sync_models import ServiceState, SyncRun
 from webapp.trainers.sync_rules import Contract
 from webapp.trainers.syncing import bulk, closing, cursors, deployed, progress, runs
 from webapp.trainers.syncing.leaving import Shrunk
+from webapp.trainers.syncing.lists import Place
 from webapp.trainers.syncing.progress import SHRUNK, Rhythm
 from webapp.trainers.syncing.runs import Claim, LeaseLost, Widened
 from webapp.trainers.syncing.stage import Asked, OutOfTime, Stage
@@ -106,9 +107,9 @@ def _step(stage: Stage, cursor: str) -> str | None:
         case cursors.PAGE:
             return bulk.take_next(stage, rest)
         case cursors.LIST:
-            return deployed.take_next(stage, *cursors.numbers(rest))
+            return deployed.take_next(stage, Place.of(rest))
         case cursors.AGED:
-            return deployed.take_aged(stage, cursors.numbers(rest)[0])
+            return deployed.take_aged(stage, int(rest or 0))
         case cursors.MISSED:
             return closing.count_missed(stage)
         case cursors.LEAVE:
