@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.orm import Session
 
 from webapp.clients.trainer_service.said import (
     UNSAID,
@@ -26,12 +25,12 @@ from webapp.clients.trainer_service.said import (
     Unsaid,
 )
 from webapp.db.work import Work
-from webapp.trainers.sync_models import ServiceHook, ServiceRecord, ServiceState, SyncRun
+from webapp.trainers.sync_models import ServiceRecord, ServiceState, SyncRun
 from webapp.trainers.sync_rules import Contract
-from webapp.trainers.syncing import progress
+from webapp.trainers.syncing import messages, progress
 from webapp.trainers.syncing.applying import apply, mark_seen, said_before
 from webapp.trainers.syncing.asking import Answers, ask_for
-from webapp.trainers.syncing.cursors import AGAIN, AGED, MISSED
+from webapp.trainers.syncing.cursors import AGED, MISSED
 from webapp.trainers.syncing.heard import Heard
 from webapp.trainers.syncing.lists import Place
 from webapp.trainers.syncing.placing import UNREADABLE
@@ -44,7 +43,7 @@ LONG_AGO: Final = timedelta(hours=24)
 AT_A_TIME: Final = 20
 """Trainers that are asked for before what was heard of them is written."""
 _NAMELESS: Final = UnreadableTrainer(None, (("trainerId", "missing"),))
-_LEARNED: Final = Learned(Contract.LEGACY)
+LEARNED: Final = Learned(Contract.LEGACY)
 
 
 @dataclass(slots=True)
@@ -76,9 +75,9 @@ def _take(stage: Stage, page: LegacyPage, place: Place) -> str:
     following = _following(stage, page, place)
     rows = {row.service_id: row for row in page.rows}
     with stage.database.read_only() as db:
-        found = _sorted(rows.values(), read_records(db, rows), _told(db, stage), place.spent)
+        found = _sorted(rows.values(), read_records(db, rows), messages.named(db, stage.claim.started_at), place.spent)
     for some in _chunks([row.service_id for row in found.ask]):
-        _hear(stage, ask_for(stage, some), rows=rows, cursor=str(place))
+        hear(stage, ask_for(stage, some), rows=rows, cursor=str(place))
     then = f"{AGED}{found.spent}" if following is None else str(replace(following, spent=found.spent))
 
     def task(work: Work, run: SyncRun, _state: ServiceState) -> None:
@@ -91,7 +90,7 @@ def _take(stage: Stage, page: LegacyPage, place: Place) -> str:
         mark_seen(work, [*(one.service_id for one in found.same), *found.again, *late], stage.cause, now=now)
         counts.seen += len(found.same)
         counts.unchanged += sum(one.refused_code is None for one in found.same)
-        progress.advance(run, cursor=then, now=now, counts=counts, learned=_LEARNED, pages=1)
+        progress.advance(run, cursor=then, now=now, counts=counts, learned=LEARNED, pages=1)
 
     stage.write(task)
     return then
@@ -102,7 +101,7 @@ def _following(stage: Stage, page: LegacyPage, place: Place) -> Place | None:
     try:
         return place.after(page)
     except ServiceFailed:
-        stage.write(lambda _work, run, _state: progress.advance(run, cursor=None, now=stage.now(), learned=_LEARNED))
+        stage.write(lambda _work, run, _state: progress.advance(run, cursor=None, now=stage.now(), learned=LEARNED))
         raise
 
 
@@ -146,32 +145,11 @@ def take_aged(stage: Stage, spent: int) -> str:
         stage.write(lambda _work, run, _state: progress.advance(run, cursor=MISSED, now=stage.now()))
         return MISSED
     then = f"{AGED}{spent + len(ids)}"
-    _hear(stage, ask_for(stage, ids), before=before, cursor=then, listed=True)
+    hear(stage, ask_for(stage, ids), before=before, cursor=then, listed=True)
     return then
 
 
-def take_told(stage: Stage) -> str:
-    """Ask for those alone whom messages named; returns where the run goes on."""
-    with stage.database.read_only() as db:
-        told = _told(db, stage)
-        before = said_before(db, told)
-    for some in _chunks(told):
-        _hear(stage, ask_for(stage, some), before=before, cursor=None)
-    stage.write(lambda _work, run, _state: progress.advance(run, cursor=AGAIN, now=stage.now(), learned=_LEARNED))
-    return AGAIN
-
-
-def _told(db: Session, stage: Stage) -> list[str]:
-    """Whom messages named that came before the run began."""
-    named = select(ServiceHook.service_id).where(
-        ServiceHook.settled_at.is_(None),
-        ServiceHook.received_at <= stage.claim.started_at,
-        ServiceHook.service_id.is_not(None),
-    )
-    return [id_ for id_ in db.scalars(named.distinct().order_by(ServiceHook.service_id)) if id_ is not None]
-
-
-def _hear(
+def hear(
     stage: Stage,
     answers: Answers,
     *,
@@ -179,8 +157,12 @@ def _hear(
     rows: Mapping[str, LegacyRow] = MappingProxyType({}),
     before: Mapping[str, SaidTrainer] = MappingProxyType({}),
     listed: bool = False,
+    settled: Collection[str] = (),
 ) -> None:
-    """Write what came of asking, and only then see to what went wrong with it. Who was ``listed`` was counted then."""
+    """Write what came of asking, and only then see to what went wrong with it.
+
+    Who was ``listed`` was counted then. ``settled``: the messages that were looked into by asking.
+    """
     heard = [
         as_heard(stage, said, before.get(id_), rows.get(id_)) for id_, said in answers.said.items() if said is not None
     ]
@@ -193,7 +175,8 @@ def _hear(
         if unknown:  # listed, and yet not there: that is found out no sooner than tomorrow
             asked = update(ServiceRecord).where(ServiceRecord.service_id.in_(unknown)).values(detail_at=stage.now())
             work.db.execute(asked.execution_options(synchronize_session=False))
-        progress.advance(run, cursor=cursor, now=stage.now(), counts=counts, learned=_LEARNED)
+        messages.settle(work.db, settled, now=stage.now())
+        progress.advance(run, cursor=cursor, now=stage.now(), counts=counts, learned=LEARNED)
 
     stage.write(task)
     if answers.failure is not None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, text, update
+from sqlalchemy import delete, exists, false, func, select, text, update
 from sqlalchemy.orm import Session
 
 from webapp.clients.trainer_service.client import BreakerState
@@ -20,7 +20,7 @@ from webapp.db.work import Work
 from webapp.trainers.freshness import LEGACY_EVERY
 from webapp.trainers.sync_models import ServiceHook, ServiceState, SyncRun
 from webapp.trainers.sync_rules import DELETED, Contract, RunCause, RunKind, RunState
-from webapp.trainers.syncing import runs
+from webapp.trainers.syncing import messages, runs
 from webapp.trainers.syncing.heard import Counts
 
 OVERLAP: Final = timedelta(seconds=30)
@@ -136,7 +136,7 @@ def finish(work: Work, run: SyncRun, state: ServiceState, rhythm: Rhythm, *, now
         state.etag, state.etag_since = etag, run.since
     runs.close(run, RunState.DONE, now=now)
     state.next_at = rhythm.next_at(state.contract, now)
-    _settle_hooks(work, run, started_at, now=now)
+    _settle_hooks(work, run, state, started_at, now=now)
     _leave_behind(work, run.id, now=now)
 
 
@@ -176,11 +176,13 @@ def fail(
     _leave_behind(work, run.id, now=now)
 
 
-def _settle_hooks(work: Work, run: SyncRun, started_at: datetime, *, now: datetime) -> None:
+def _settle_hooks(work: Work, run: SyncRun, state: ServiceState, started_at: datetime, *, now: datetime) -> None:
     """What was told before the run began is done with; for what came later another run is asked for."""
     told = [ServiceHook.settled_at.is_(None), ServiceHook.received_at <= started_at]
     if run.kind is RunKind.DELTA:
         told.append(ServiceHook.kind != DELETED)  # that takes a look at everybody
+    if state.contract is Contract.LEGACY:
+        told.append(messages.looked_into(started_at) if run.kind is RunKind.FULL else false())  # done one by one
     settled = update(ServiceHook).where(*told).values(settled_at=now)
     work.db.execute(settled.execution_options(synchronize_session=False))
     work.db.flush()  # the next run can only be open once this one is not
@@ -192,10 +194,11 @@ def _settle_hooks(work: Work, run: SyncRun, started_at: datetime, *, now: dateti
 def kind_told(db: Session, *, now: datetime) -> RunKind | None:
     """What the messages of the last day ask for that no run has dealt with; nothing where there are none."""
     recent = ServiceHook.settled_at.is_(None), ServiceHook.received_at > now - timedelta(days=1)
-    kinds = set(db.scalars(select(ServiceHook.kind).where(*recent).distinct()))
-    if not kinds:
-        return None
-    return RunKind.FULL if DELETED in kinds else RunKind.DELTA
+    whole = ServiceHook.kind == DELETED
+    if db.get_one(ServiceState, 1).contract is Contract.LEGACY:
+        whole |= ServiceHook.service_id.is_(None)
+    wanted = db.scalar(select(func.bool_or(whole)).where(*recent))
+    return None if wanted is None else RunKind.FULL if wanted else RunKind.DELTA
 
 
 def _leave_behind(work: Work, run_id: UUID, *, now: datetime) -> None:

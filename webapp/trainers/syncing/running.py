@@ -23,7 +23,7 @@ from webapp.core.job_names import JobName
 from webapp.db.work import Database, Work
 from webapp.trainers.sync_models import ServiceState, SyncRun
 from webapp.trainers.sync_rules import Contract
-from webapp.trainers.syncing import bulk, closing, cursors, deployed, progress, runs
+from webapp.trainers.syncing import bulk, closing, cursors, deployed, progress, runs, told
 from webapp.trainers.syncing.leaving import Shrunk
 from webapp.trainers.syncing.lists import Place
 from webapp.trainers.syncing.progress import SHRUNK, Rhythm
@@ -93,11 +93,21 @@ def _carry_on(stage: Stage) -> None:
 def _begin(stage: Stage) -> str:
     """The first question, whose answer tells the contract. Whom messages named is asked for without it."""
     if not stage.is_full and stage.claim.contract is Contract.LEGACY:
-        return deployed.take_told(stage)
+        return _take_told(stage, "")
+    return _look_at_everybody(stage)
+
+
+def _look_at_everybody(stage: Stage) -> str:
     answer = stage.service.first_page(since=stage.claim.since, etag=stage.claim.etag)
     if isinstance(answer, LegacyPage):
         return deployed.take_first(stage, answer)
     return bulk.take_first(stage, answer) if isinstance(answer, BulkPage) else bulk.take_nothing_new(stage, answer)
+
+
+def _take_told(stage: Stage, after: str) -> str:
+    """Ask for some of whom messages named; for everybody, where the list has to be seen for that."""
+    then = told.take(stage, after)
+    return _look_at_everybody(stage) if then is None else then
 
 
 def _step(stage: Stage, cursor: str) -> str | None:
@@ -108,6 +118,8 @@ def _step(stage: Stage, cursor: str) -> str | None:
             return bulk.take_next(stage, rest)
         case cursors.LIST:
             return deployed.take_next(stage, Place.of(rest))
+        case cursors.TOLD:
+            return _take_told(stage, rest)
         case cursors.AGED:
             return deployed.take_aged(stage, int(rest or 0))
         case cursors.MISSED:
