@@ -91,7 +91,8 @@ def test_the_answer_tells_the_contract() -> None:
 
 def test_single_trainers_are_asked_for_by_an_id_that_leads_nowhere_else() -> None:
     detail = http(200, {"data": {"profile": {"name": "Asha Rao"}, "franchiseId": None}})
-    with serving(detail, http(404), http(410), http(200, {"data": 7})) as (there, client):
+    gone = [http(status, {"error": "nobody"}, Content_Type="application/json; charset=utf-8") for status in (404, 410)]
+    with serving(detail, *gone, http(200, {"data": 7})) as (there, client):
         asked = "a/../b?c#d é"
         assert client.legacy_trainer(asked) == SaidTrainer(asked, name="Asha Rao", franchise=None)
         assert asked_for(there) == "/api/v1/trainers/a%2F..%2Fb%3Fc%23d%20%C3%A9"
@@ -100,6 +101,18 @@ def test_single_trainers_are_asked_for_by_an_id_that_leads_nowhere_else() -> Non
         assert client.legacy_trainer("T4") == UnreadableTrainer("T4", (("data", "not-an-object"),))
         assert client.tally.errors == {}
         assert client.breaker.state == BreakerState(0, None)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"<h1>Not Found</h1>", "text/html"), (b"", "application/json"), (b"{}", "text/plain"), (b"gone", None)],
+)
+def test_that_somebody_is_not_there_only_the_service_itself_says(status: int, body: bytes, kind: str | None) -> None:
+    sent = http(status, body) if kind is None else http(status, body, Content_Type=kind)
+    with serving(sent) as (_there, client), pytest.raises(ServiceFailed) as failed:
+        client.legacy_trainer("T1")
+    assert failed.value.fault is Fault.NOT_JSON
 
 
 @pytest.mark.parametrize("service_id", ["", ".", "..", " T1", "T\n1", "T" * 65])

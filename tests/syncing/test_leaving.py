@@ -154,6 +154,20 @@ def test_nobody_leaves_while_the_deployed_contract_cannot_be_asked(sync: Sync) -
     assert sync.run_of(run["id"])["gone"] == 1, "and counted once"
 
 
+def test_nobody_leaves_when_the_deployed_contract_knows_nobody_who_is_listed_either(sync: Sync) -> None:
+    service = roster(sync, 6, legacy=True)
+    everybody = {*service.trainers}
+    for name in ("T00", "T01", "T02"):
+        del service.trainers[name]
+    sync.run(service)
+    service.unknown = everybody
+    run = sync.run(service)
+    assert (run["state"], run["problem"], run["gone"]) == ("waiting", "wrong-shape", 0)
+    service.unknown = everybody - {"T05"}
+    sync.go_on(service, now=run["next_at"])
+    assert sync.run_of(run["id"])["gone"] == 3, "of those listed one is known: so the others have left"
+
+
 def known(service: Told, service_id: str) -> SaidTrainer:
     said = service.trainers[service_id]
     assert isinstance(said, SaidTrainer)

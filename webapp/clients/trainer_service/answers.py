@@ -14,6 +14,7 @@ from webapp.clients.trainer_service.said import Fault
 LONGEST_WAIT: Final = 30.0
 """Seconds: a service that asks for more is asked again then; synchronisations are hardly apart further."""
 _TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_JSON: Final = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
 _MOST_TAG: Final = 200
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
 _OF_LINE: Final = {
@@ -44,6 +45,11 @@ def etag(headers: Mapping[str, str]) -> str | None:
     """``ETag``, as it can be kept and sent back."""
     tag = headers.get("etag", "").strip()
     return tag if len(tag) <= _MOST_TAG and _TAG.fullmatch(tag) else None
+
+
+def is_json(headers: Mapping[str, str]) -> bool:
+    """``Content-Type``: whether it says JSON, or a kind of it such as ``application/problem+json``."""
+    return _JSON.fullmatch(headers.get("content-type", "").partition(";")[0].strip().lower()) is not None
 
 
 def total(headers: Mapping[str, str]) -> int | None:

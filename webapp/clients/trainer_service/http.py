@@ -120,7 +120,12 @@ class HttpTrainerService:
         """See ``TrainerService``."""
 
         def read(reply: Reply) -> Said | None:
-            return None if reply.status in _GONE else parsing.legacy_trainer(_body(reply), service_id)
+            if reply.status not in _GONE:
+                return parsing.legacy_trainer(_body(reply), service_id)
+            if not answers.is_json(reply.headers):
+                raise ServiceFailed(Fault.NOT_JSON, reply.status)  # of something on the way there, who knows nobody
+            parsing.read_json(reply.body)
+            return None
 
         if not parsing.is_service_id(service_id):
             return None  # such as "..", which would ask for something else: the service has nobody of that id

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from webapp.clients.trainer_service.said import Fault, ServiceFailed
 from webapp.db.work import Work
-from webapp.trainers.sync_models import ServiceState, SyncRun
+from webapp.trainers.sync_models import ServiceRecord, ServiceState, SyncRun
 from webapp.trainers.sync_rules import Contract
 from webapp.trainers.syncing import leaving, progress
 from webapp.trainers.syncing.applying import apply, remembered, said_before
@@ -27,6 +28,9 @@ from webapp.trainers.syncing.placing import (
 from webapp.trainers.syncing.stage import Stage
 
 BATCH: Final = 500
+SUSPICIOUS: Final = 3
+"""When so many are asked for and all are unknown, something on the way may be what answers; as many of those whom the
+list names are asked for to tell."""
 _OF_ZONES: Final = [ZONE_OF_ANOTHER, ZONES_TIME_ZONE, ZONES_UNKNOWN, NO_TIME_ZONE]
 _OF_FRANCHISES: Final = [FRANCHISE_UNKNOWN, FRANCHISE_UNSAID, OPERATOR_CHANGED]
 
@@ -64,6 +68,8 @@ def let_leave(stage: Stage) -> str:
         ids = leaving.long_missed(db, limit=AT_A_TIME if legacy else leaving.BATCH)
         before = said_before(db, ids if legacy else ())
     answers = ask_for(stage, ids if legacy else ())
+    if len(ids) >= SUSPICIOUS and [*answers.said.values()] == [None] * len(ids):
+        _check_that_anybody_is_known(stage)
     there = [as_heard(stage, said, before.get(id_)) for id_, said in answers.said.items() if said is not None]
     gone = [id_ for id_, said in answers.said.items() if said is None] if legacy else ids
 
@@ -76,6 +82,21 @@ def let_leave(stage: Stage) -> str:
     if answers.failure is not None:
         raise answers.failure
     return LEAVE if ids else AGAIN
+
+
+def _check_that_anybody_is_known(stage: Stage) -> None:
+    """Raise ``ServiceFailed`` where not even those whom the list names are known: then nobody has to have left."""
+    listed = select(ServiceRecord.service_id).where(
+        ServiceRecord.gone_at.is_(None), ServiceRecord.seen_run == stage.claim.run_id
+    )
+    with stage.database.read_only() as db:
+        some = [*db.scalars(listed.order_by(ServiceRecord.service_id).limit(SUSPICIOUS))]
+    answers = ask_for(stage, some)
+    if answers.failure is not None:
+        raise answers.failure
+    if some and not any(answers.said.values()):
+        stage.check_time()
+        raise ServiceFailed(Fault.WRONG_SHAPE)
 
 
 def look_again(stage: Stage, after: str) -> str | None:
