@@ -68,6 +68,13 @@ def test_who_wants_everybody_widens_a_run_for_what_changed(sync: Sync) -> None:
     assert (run["kind"], run["requested_by"], run["accept_shrink"], run["next_at"]) == ("full", admin.id, True, NOW)
 
 
+def test_a_person_widens_a_run_for_messages_where_the_list_tells_no_changes(sync: Sync) -> None:
+    sync.run(Told(legacy=True))
+    ask(sync, RunKind.DELTA, RunCause.WEBHOOK)
+    run_id = ask(sync, RunKind.DELTA, RunCause.PERSON)
+    assert (sync.run_of(run_id)["kind"], sync.run_of(run_id)["cause"]) == ("full", "person")
+
+
 def test_a_run_under_way_that_is_widened_begins_anew_as_one_for_everybody(sync: Sync) -> None:
     service = bulk(sync)
     sync.run(service)

@@ -8,7 +8,7 @@ over from where the last page ended.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -86,14 +86,16 @@ def request(
     It is rung for at once, or left to the sweeper when it may begin only ``after`` some time.
     """
     wish = Wish(kind, cause, by.id, by.name, now, accept_shrink)
+    listed = cause is not RunCause.WEBHOOK and work.db.get_one(ServiceState, 1).contract is Contract.LEGACY
+    whole = replace(wish, kind=RunKind.FULL) if listed else wish  # the list tells no changes: they come of messages
     for _ in range(3):
         found = work.db.execute(select(SyncRun.id, SyncRun.kind, SyncRun.accept_shrink).where(OPEN)).one_or_none()
         if found is None:
             run_id = _begin(work.db, wish, next_at=now + (after or timedelta()))
         else:
-            wider = kind is RunKind.FULL and found.kind is RunKind.DELTA
+            wider = whole.kind is RunKind.FULL and found.kind is RunKind.DELTA
             more = wider or (accept_shrink and not found.accept_shrink) or cause is RunCause.PERSON
-            run_id = _widen(work.db, found.id, wish) if more else found.id
+            run_id = _widen(work.db, found.id, whole) if more else found.id
         if run_id is not None:
             if after is None:
                 work.after_commit(JobName.SYNC_TRAINERS)
