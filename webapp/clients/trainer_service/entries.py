@@ -52,26 +52,26 @@ def unreadable(service_id: str | None, field: str, word: Wrong) -> UnreadableTra
 def franchise_of(entry: Mapping[str, Any]) -> str | Literal[Unsaid.UNSAID] | None:
     """Whose the trainer is said to be: a franchise's id, the company's (None), or unsaid.
 
-    ``franchiseId`` and ``franchise.id`` say the same thing; either may be left out. An id wins over null, for null may
-    be what a broken join looks like. A franchise that is described without its id is not the company: it is unknown.
+    ``franchiseId`` and ``franchise.id`` name the same thing; either may be left out. Only a ``franchiseId`` of
+    null is the company: a ``franchise`` of null, or one without an id, may be what a broken join looks like, and says
+    nothing. An id wins over null, and a franchise that is described without its id is not the company.
     Raises ``PydanticCustomError`` when they name two franchises, or none in a way that can be read.
     """
     whole = entry.get("franchise", UNSAID)
     sayings = [entry.get("franchiseId", UNSAID)]
+    company = sayings == [None]
     described = False
     if isinstance(whole, dict):
         sayings.append(whole.get("id", UNSAID))
         described = any(value is not None for key, value in whole.items() if key != "id")
-    elif whole is None or whole is UNSAID:
-        sayings.append(whole)
-    else:
+    elif whole is not None and whole is not UNSAID:
         raise wrong(Wrong.NOT_AN_OBJECT)
     ids = {_franchise_id(one) for one in sayings if one is not None and one is not UNSAID}
     if len(ids) > 1:
         raise wrong(Wrong.CONTRADICTORY)
     if ids:
         return ids.pop()
-    return None if None in sayings and not described else UNSAID
+    return None if company and not described else UNSAID
 
 
 def _whose(entry: Mapping[str, Any], asked: str | None, problems: Problems) -> str | None:
