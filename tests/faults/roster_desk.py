@@ -62,10 +62,16 @@ class RosterDesk:
     port: int
     staff: Browser
     admin: Browser
+    trainers: int
     visits: tuple[tuple[Browser, str], ...] = ()
     """Who looks at which page."""
     log: RosterLog = field(default_factory=RosterLog)
     rng: Random = field(default_factory=lambda: Random(SEED))
+
+    @property
+    def url(self) -> str:
+        """Where the desk is found."""
+        return f"http://127.0.0.1:{self.port}"
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What the database says, asked as somebody whom no policy binds."""
@@ -171,7 +177,7 @@ def roster_desk(
         _started(world, folder, proxy.url, service.token, workers, settings) as (parts, port),
     ):
         booking, approving = (_browsers(world, person)[0] for person in (staff, admin))
-        desk = RosterDesk(world, service, proxy, parts, port, booking, approving)
+        desk = RosterDesk(world, service, proxy, parts, port, booking, approving, trainers)
         # The worker may first have to come up, and the sweeper to take the lead.
         assert desk.until(lambda: desk.fresh_at is not None, LOAD_SECONDS) < LOAD_SECONDS, "the roster was never loaded"
         desk.visits = tuple(_visits(desk, (staff, admin, manager)))

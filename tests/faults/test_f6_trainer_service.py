@@ -7,11 +7,7 @@ service no more than a healthy one.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -21,8 +17,6 @@ import pytest
 from tests.bench.report import Row, at_least, at_most
 from tests.bench.trainer_service import RosterSizes, TrainerServiceBench
 from tests.faults.page_views import (
-    RosterLog,
-    View,
     Visitors,
     asked_between,
     badges_of_fresh,
@@ -32,13 +26,13 @@ from tests.faults.page_views import (
     without_badge,
 )
 from tests.faults.roster_desk import Deed, RosterDesk, roster_desk
+from tests.faults.roster_story import HOOK_SECRET, RATE, Story, live
 from tests.faults.world import SEED, FaultWorld, exactly, none_of, report, sized
 from tests.services import Servers
 
 pytestmark = pytest.mark.faults
 
 TRAINERS = 1000
-RATE = 20.0
 HEALTHY_SECONDS = 60
 ILL_SECONDS = sized(120, 600)
 DEAD_SECONDS = sized(60, 600)
@@ -46,10 +40,9 @@ FRESH = timedelta(seconds=10)
 LIMIT = timedelta(seconds=24)
 """Approvals on a roster older than this are looked at again."""
 HEALED_WITHIN = 60.0
-DEED_EVERY = 2.0
-EDIT_EVERY = 5.0
 SETTINGS = {
     "TRAINER_SYNC_SECONDS": "3",
+    "TRAINER_SERVICE_HOOK_SECRETS": HOOK_SECRET,
     "TRAINER_FRESH_SECONDS": str(int(FRESH.total_seconds())),
     "TRAINER_RECHECK_MINUTES": str(LIMIT.total_seconds() / 60),
 }
@@ -59,65 +52,6 @@ KINDS = (
 )
 ERRORS = 0.3
 LATE_MS = 2000
-
-
-@dataclass
-class Story:
-    """What happened in one run."""
-
-    log: RosterLog
-    views: list[View] = field(default_factory=list)
-    health: list[View] = field(default_factory=list)
-    proposals: dict[str, list[Deed]] = field(default_factory=dict)
-    approvals: list[Deed] = field(default_factory=list)
-    calls_a_minute: dict[str, float] = field(default_factory=dict)
-    renamed: dict[str, str] = field(default_factory=dict)
-
-    def of(self, *phases: str) -> list[View]:
-        """The views of some phases."""
-        return [view for view in self.views if view.phase in phases]
-
-
-@contextmanager
-def every(seconds: float, deed: Callable[[], None]) -> Iterator[None]:
-    """Do something again and again while the block runs. What it raises is raised at the end."""
-    stop = threading.Event()
-
-    def repeat() -> None:
-        while not stop.wait(seconds):
-            deed()
-
-    with ThreadPoolExecutor(1) as one:
-        done = one.submit(repeat)
-        try:
-            yield
-        finally:
-            stop.set()
-        done.result()
-
-
-def live(desk: RosterDesk, story: Story, phase: str, seconds: float) -> None:
-    """Let people look at pages, book and approve, and the service rename trainers, for so long; count its calls."""
-    visitors = Visitors(desk.port, desk.visits, seed=SEED)
-    probes = Visitors(desk.port, [(desk.admin, "/healthz")], seed=SEED)
-    proposed = story.proposals.setdefault(phase, [])
-
-    def deed() -> None:
-        proposed.append(desk.propose())
-        if len(proposed) % 2 == 0 and proposed[-1].status == 303:
-            story.approvals.append(desk.approve(proposed[-1].booking_id))
-
-    def rename() -> None:
-        service_id = f"T{desk.rng.randrange(1, TRAINERS + 1):06d}"
-        story.renamed[service_id] = f"Renamed {len(story.renamed)}"
-        desk.service.edit(service_id, name=story.renamed[service_id])
-
-    desk.service.reset_counts()
-    with every(DEED_EVERY, deed), every(EDIT_EVERY, rename), ThreadPoolExecutor(1) as beside:
-        health = beside.submit(probes.look, phase, seconds=seconds, rate=5.0)
-        story.views += visitors.look(phase, seconds=seconds, rate=RATE)
-        story.health += health.result()
-        story.calls_a_minute[phase] = desk.service.asked * 60 / seconds
 
 
 def fall_ill(desk: RosterDesk) -> None:
@@ -217,6 +151,7 @@ def rows_of_deeds(desk: RosterDesk, story: Story) -> Iterator[Row]:
     yield exactly("  not marked to be rechecked", sum(deed.booking_id not in marked for deed in old), 0)
     yield exactly("approvals on a fresh roster marked all the same", sum(d.booking_id in marked for d in young), 0)
     yield exactly("marked and never rechecked", len(desk.rows(OPEN_RECHECKS)), 0)
+    yield exactly(f"messages of {len(story.renamed)} changes that were refused", story.messages_refused, 0)
     yield exactly("changes of the service lost", len(lost_changes(desk, story)), 0)
 
 

@@ -179,4 +179,5 @@ def send_hook(
 ) -> httpx.Response:
     """Send it to a desk, as the service would."""
     hook = signed_hook(trainer_id, kind, secret=secret, message_id=message_id, at=at)
-    return httpx.post(desk_url.rstrip("/") + HOOK_PATH, content=hook.body, headers=hook.headers, trust_env=False)
+    url = desk_url.rstrip("/") + HOOK_PATH
+    return httpx.post(url, content=hook.body, headers=hook.headers, timeout=20, trust_env=False)
