@@ -167,6 +167,11 @@ def test_a_form_sent_twice_makes_one_trainer_and_one_absence(db: Database, make:
         with db.unit_of_work() as work:
             found = service.record_time_off(work, key, sick, "fever", by=SYSTEM, now=NOW, key=absence)
             assert found == absence
+    longer = Interval(NOW, NOW + timedelta(days=4))
+    for period, reason in ((longer, "fever"), (sick, "wedding")):
+        with pytest.raises(Conflict) as refused, db.unit_of_work() as work:
+            service.record_time_off(work, key, period, reason, by=SYSTEM, now=NOW, key=absence)
+        assert refused.value.code == "time-off-recorded"
     other = create(db, command((zone,)))
     with pytest.raises(NotFound), db.unit_of_work() as work:
         service.record_time_off(work, other, sick, "fever", by=SYSTEM, now=NOW, key=absence)

@@ -130,6 +130,27 @@ def test_a_form_sent_twice_records_once(client: DeskClient, desk: Taught, htmx: 
     assert client.post("trainers.record_time_off", trainer_id=other, data=again, htmx=htmx).status_code == 404
 
 
+@pytest.mark.parametrize("htmx", [False, True])
+def test_other_days_from_a_page_that_recorded_some_are_not_said_to_be_recorded(
+    client: DeskClient, desk: Taught, htmx: bool
+) -> None:
+    key = str(new_id())
+    assert send(client, desk, key=key).status_code == 303
+    other = send(client, desk, htmx=htmx, key=key, to_date="2027-01-12")
+    assert other.status_code == 409
+    assert "This page has recorded other time off already." in other.text
+    assert 'value="2027-01-12"' in other.text
+    assert "Recorded." not in client.get("trainers.show", trainer_id=desk.trainer_id).text.replace(
+        "Recorded. 5 booked sessions need cover.", ""
+    ), "the first one alone was"
+    assert len(kept(desk)) == 1
+    drawn = re.search(r'name="key"[^>]*value="([^"]*)"', other.text)
+    assert drawn is not None
+    assert drawn[1] != key
+    assert send(client, desk, key=drawn[1], to_date="2027-01-12").status_code == 303
+    assert len(kept(desk)) == 2
+
+
 def test_time_off_is_taken_back_once_and_the_waitlist_is_looked_at(
     client: DeskClient, desk: Taught, bells: list[Bell]
 ) -> None:

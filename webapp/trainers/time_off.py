@@ -25,7 +25,8 @@ def record_time_off(
     """Record that a trainer is away. It may lie over booked slots, as sickness does: those then need cover.
 
     Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for too long a reason. ``key``
-    is the id from a form that may be sent twice: the second time changes nothing; ``NotFound`` when it is another's.
+    is the id from a form that may be sent twice: the second time changes nothing. ``Conflict`` ``time-off-recorded`` when
+    it said something else the first time, ``NotFound`` when the id is another's.
     """
     trainer = locked(work.db, trainer_id, by)
     words = clean_name(reason, field="reason") if reason.strip() else ""
@@ -39,10 +40,13 @@ def record_time_off(
     added = fresh.on_conflict_do_nothing(index_elements=[TimeOff.id]).returning(TimeOff.id)
     time_off_id: UUID | None = work.db.scalar(added)
     if time_off_id is None:
-        recorded = work.db.scalar(select(TimeOff.id).where(TimeOff.id == key, TimeOff.trainer_id == trainer_id))
-        if recorded is None:
+        kept = work.db.scalar(select(TimeOff).where(TimeOff.id == key, TimeOff.trainer_id == trainer_id))
+        if kept is None:
             raise NotFound()
-        return recorded
+        if (kept.period.lower, kept.period.upper, kept.reason) != (period.starts_at, period.ends_at, words):
+            sentence = "This page has recorded other time off already. Record again to add what stands here to it."
+            raise Conflict("time-off-recorded", sentence)
+        return kept.id
     audit.record(
         work,
         "trainer.time_off_recorded",

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from webapp.core import clock
 from webapp.core.actor import Permission
-from webapp.core.errors import Invalid
+from webapp.core.errors import Conflict, Invalid
+from webapp.core.ids import new_id
 from webapp.core.intervals import Interval
 from webapp.db.work import read_only, retrying
 from webapp.trainers import queries, service
@@ -63,6 +64,10 @@ def record_time_off(trainer_id: UUID) -> ResponseReturnValue:
     except Invalid as error:
         form.refuse(error)
         return _render(page, form, status=422)
+    except Conflict as error:
+        form.refuse(error)
+        form.key.data = new_id()  # recording once more is meant then
+        return _render(page, form, status=409)
     flash(_told(page))
     return redirect_after(url_for("trainers.show", trainer_id=trainer_id))
 
