@@ -130,7 +130,33 @@ def test_a_second_reason_is_refused_and_the_first_one_stays(client: DeskClient, 
     apart(client, desk.trainer_id, family.household_id)
     answer = apart(client, desk.trainer_id, family.household_id, reason="Another reason")
     assert answer.status_code == 422
+    assert "Already kept apart since" in answer.text
+    assert "No other family" not in answer.text
     assert "Another reason" not in client.get("households.show", household_id=family.household_id).text
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_form_sent_twice_keeps_apart_once_and_answers_alike(
+    client: DeskClient, desk: Franchise, make: Make, htmx: bool
+) -> None:
+    family = make.household(operator_id=desk.id, guardian="Sita Devi")
+    client.sign_in(desk.staff)
+    for _again in range(2):
+        done = apart(client, desk.trainer_id, family.household_id, htmx=htmx)
+        where = done.headers["HX-Redirect"] if htmx else done.location
+        assert where == f"/trainers/{desk.trainer_id}/apart"
+    assert "1 family" in client.get("trainers.show", trainer_id=desk.trainer_id).text
+
+
+def test_whom_they_are_kept_apart_from_hides_nobody_else(client: DeskClient, desk: Franchise, make: Make) -> None:
+    make.household(operator_id=desk.id, guardian="Sita the eleventh")
+    client.sign_in(desk.staff)
+    for number in range(10):
+        family = make.household(operator_id=desk.id, guardian=f"Sita {number}")
+        assert apart(client, desk.trainer_id, family.household_id).status_code == 303
+    page = client.get("trainers.apart", trainer_id=desk.trainer_id, q="sita").text
+    assert "Sita the eleventh" in page
+    assert "More are found than are shown" not in page
 
 
 def test_no_more_are_offered_than_can_be_looked_over(client: DeskClient, desk: Franchise, make: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -78,14 +79,17 @@ def households_index(
     visible_to: Actor,
     search: str = "",
     operator_id: UUID | None = None,
+    but_for: Collection[UUID] = (),
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[tuple[HouseholdRow, ...], int]:
-    """The families the actor may see, newest first, and how many there are in all.
+    """The families the actor may see, newest first, and how many there are in all; those of ``but_for`` left out.
 
     ``search`` is looked for in guardians' names and telephone numbers and in students' names.
     """
     wanted = [owned_by(Household.operator_id, visible_to)]
+    if but_for:
+        wanted.append(Household.id.not_in(but_for))
     if operator_id is not None:
         wanted.append(Household.operator_id == operator_id)
     if search:

@@ -11,6 +11,7 @@ from wtforms import HiddenField
 
 from webapp.core.errors import DomainError, Invalid
 from webapp.households.queries import HouseholdRow
+from webapp.trainers.mentions import KeptApart
 from webapp.web.filters import instant, people, person
 from webapp.web.forms import BaseForm, ChoiceRadioField, TextField, needed
 
@@ -22,15 +23,21 @@ class FamilySearch(BaseForm):
 
 
 class FamilyApartForm(BaseForm):
-    """One of the families that were found, and the reason. ``q`` is what was looked for."""
+    """One of the families that were found, and the reason. ``q`` is what was looked for.
+
+    ``kept`` are families who may be chosen although they are kept apart already.
+    """
 
     q = HiddenField(id="searched")
     household = ChoiceRadioField(_l("Family"), [needed(_l("Choose a family."))], coerce=UUID)
     reason = TextField(_l("Reason"), [needed(_l("Give a reason."))], max_length=120)
 
-    def __init__(self, families: Sequence[HouseholdRow], **kwargs: Any) -> None:
+    def __init__(self, families: Sequence[HouseholdRow], kept: Sequence[KeptApart] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.household.choices = [(family.id, _title(family)) for family in families]
+        self.household.choices = [
+            *((family.id, _title(family.guardian_name, family.students)) for family in families),
+            *((family.household_id, _title(family.guardian, family.students)) for family in kept),
+        ]
 
     def refuse(self, error: DomainError) -> None:
         """Show a refusal; one about the trainer is one about the family here, and its moment is said as pages do."""
@@ -40,6 +47,6 @@ class FamilyApartForm(BaseForm):
         super().refuse(error)
 
 
-def _title(family: HouseholdRow) -> str:
+def _title(guardian: str, students: tuple[str, ...]) -> str:
     """What tells families apart: "Sita Devi · Arun, Meena"."""
-    return " · ".join(word for word in (person(family.guardian_name), people(family.students)) if word)
+    return " · ".join(word for word in (person(guardian), people(students)) if word)

@@ -52,7 +52,9 @@ def apart(trainer_id: UUID) -> ResponseReturnValue:
 def keep_apart(trainer_id: UUID) -> ResponseReturnValue:
     """Keep them apart from now on; what is booked already stays."""
     actor, page = current_actor(), _page(trainer_id, request.form.get("q", ""))
-    form = FamilyApartForm(page.found or ())
+    sent = request.form.get("household")
+    # Sent twice, it is among those kept apart by now: the service knows that this changes nothing.
+    form = FamilyApartForm(page.found or (), [family for family in page.apart if str(family.household_id) == sent])
     if not form.validate_on_submit():
         return _render(page, form, status=422)
     household_id, reason = form.household.data, form.reason.data or ""
@@ -82,14 +84,15 @@ def _page(trainer_id: UUID, asked: str) -> ApartPage:
     with read_only() as db:
         trainer = queries.trainer_name(db, trainer_id, visible_to=actor)
         kept = families_kept_apart(db, trainer_id, visible_to=actor)
+        known = {family.household_id for family in kept}
         if searched:
             where = trainer.operator_id
-            rows, total = households_index(db, visible_to=actor, search=searched, operator_id=where, limit=FOUND)
-    known = {family.household_id for family in kept}
+            rows, total = households_index(
+                db, visible_to=actor, search=searched, operator_id=where, but_for=known, limit=FOUND
+            )
     about = {"on": "trainers.apart", "searched": bool(searched)}
     reading.listed("household.listed", known | {row.id for row in rows}, by=actor, about=about)
-    found = tuple(row for row in rows if row.id not in known) if searched else None
-    return ApartPage(trainer, kept, searched, found, more=total > FOUND)
+    return ApartPage(trainer, kept, searched, rows if searched else None, more=total > FOUND)
 
 
 def _render(page: ApartPage, form: FamilyApartForm, *, status: int = 200) -> ResponseReturnValue:
