@@ -55,6 +55,7 @@ def test_a_new_trainer_comes_onto_the_roster_with_all_that_is_said(sync: Sync) -
     assert (entry["what"], entry["subject_id"], entry["actor_name"]) == ("trainer.created", found["id"], "system")
     assert entry["after"]["run_id"] == str(run["id"])
     assert entry["after"]["name"] == "Trainer T1"
+    assert [set(away) for away in entry["after"]["time_off"]] == [{"starts_at", "ends_at", "reason_given"}]
 
 
 def test_what_is_said_again_word_for_word_is_only_seen(sync: Sync) -> None:

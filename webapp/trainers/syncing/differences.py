@@ -28,7 +28,7 @@ def changed_fields(before: OnRoster, row: OnRoster) -> list[Owned]:
 
 
 def facts_of(row: OnRoster) -> dict[str, Any]:
-    """A trainer as the audit tells of them."""
+    """A trainer as the audit tells of them. Why they are away may tell of somebody's health: that stays on the row."""
     return {
         "name": row.name,
         "active": row.active,
@@ -36,7 +36,10 @@ def facts_of(row: OnRoster) -> dict[str, Any]:
         "course_ids": sorted(row.course_ids),
         "zone_ids": sorted(row.zone_ids),
         "hours": row.hours,
-        "time_off": row.away,
+        "time_off": [
+            {"starts_at": away.starts_at, "ends_at": away.ends_at, "reason_given": bool(away.reason)}
+            for away in row.away
+        ],
     }
 
 
