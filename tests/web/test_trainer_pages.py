@@ -318,6 +318,45 @@ def test_nobody_writes_over_a_change_they_have_not_seen(client: DeskClient, desk
     assert (desk.stored(trainer_id).name, desk.stored(trainer_id).notes) == ("Lakshmi R.", "Has a car.")
 
 
+@pytest.mark.parametrize("htmx", [False, True])
+def test_what_somebody_changed_meanwhile_is_told_and_a_second_save_goes_through(
+    client: DeskClient, desk: Desk, htmx: bool
+) -> None:
+    trainer_id = desk.trainer(name="Lakshmi R.")
+    client.sign_in(desk.manager)
+    mine = form_of(client, trainer_id) | {"name": "Mine", "hours_2": "9-12", "notes": "Mine too."}
+    theirs = {"name": "Theirs", "gender": "male", "languages": ["hi"], "courses": [str(desk.courses[1])]}
+    assert edit(client, trainer_id, **theirs, hours_2="14-16").status_code == 303
+    late = client.post("trainers.edit", trainer_id=trainer_id, data=mine, htmx=htmx)
+    assert late.status_code == 409
+    shown = words(late)
+    assert "Changed: Name, Certified for, Weekly hours, Gender, Languages." in shown
+    for now in ("Theirs", "Course B", "14:00-16:00", "Male", "Hindi"):
+        assert f"Somebody changed this meanwhile. Now it is: {now}" in shown
+    assert shown.count("Somebody changed this meanwhile.") == 2 * 5, "above and at the field; nobody changed the rest"
+    seen = re.search(r'name="seen"[^>]*value="([^"]*)"', late.text)
+    assert seen is not None
+    assert client.post("trainers.edit", trainer_id=trainer_id, data=mine | {"seen": seen[1]}).status_code == 303
+    kept = desk.stored(trainer_id)
+    assert (kept.name, kept.notes, kept.gender, kept.course_ids) == ("Mine", "Mine too.", None, desk.courses[:1])
+    assert [f"{h.starts:%H:%M}" for h in kept.hours if h.weekday == 2] == ["09:00"]
+
+
+def test_what_the_service_took_over_meanwhile_stays_as_it_says_on_a_second_save(client: DeskClient, desk: Desk) -> None:
+    trainer_id = desk.trainer(name="Lakshmi R.")
+    desk.from_service(trainer_id, Owned.NAME)
+    client.sign_in(desk.manager)
+    mine = form_of(client, trainer_id) | {"notes": "Mine."}
+    desk.run("UPDATE trainers SET name = 'As the service says' WHERE id = :id", id=trainer_id)
+    late = client.post("trainers.edit", trainer_id=trainer_id, data=mine)
+    assert late.status_code == 409
+    assert "Changed: Name." in words(late)
+    seen = re.search(r'name="seen"[^>]*value="([^"]*)"', late.text)
+    assert seen is not None
+    assert client.post("trainers.edit", trainer_id=trainer_id, data=mine | {"seen": seen[1]}).status_code == 303
+    assert (desk.stored(trainer_id).name, desk.stored(trainer_id).notes) == ("As the service says", "Mine.")
+
+
 def test_a_trainer_stays_with_their_operator_whatever_is_sent(client: DeskClient, desk: Desk, make: Make) -> None:
     trainer_id, other = desk.trainer(), make.franchise()
     client.sign_in(make.admin())

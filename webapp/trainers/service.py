@@ -36,6 +36,7 @@ __all__ = [
     "already_apart",
     "block",
     "change",
+    "changed_since",
     "create",
     "record_time_off",
     "remove_time_off",
@@ -92,8 +93,16 @@ def create(
 
 
 def seen_of(command: TrainerCommand) -> str:
-    """What a form that changes a trainer has seen of them."""
-    return fingerprint(*_facts(command).values())
+    """What a form that changes a trainer has seen of them, fact by fact."""
+    return "-".join(fingerprint(value) for value in _facts(command).values())
+
+
+def changed_since(seen: str, command: TrainerCommand) -> frozenset[str]:
+    """The facts that are not any more as a form has ``seen`` them; all of them when it has seen nothing."""
+    now, then = seen_of(command).split("-"), seen.split("-")
+    if len(then) != len(now):
+        return frozenset(_facts(command))
+    return frozenset(name for name, was, is_now in zip(_facts(command), then, now, strict=True) if was != is_now)
 
 
 def change(

@@ -23,10 +23,11 @@ from webapp.trainers.forms.fields import HoursField, KeyField
 from webapp.trainers.queries import TrainerDetail
 from webapp.trainers.questions import FIND_TOWN
 from webapp.trainers.rules import MAX_NOTES, TrainerCommand, WorkingHours, check_courses, shared_time_zone
-from webapp.trainers.service import seen_of
-from webapp.trainers.sync_rules import Owned
+from webapp.trainers.service import changed_since, seen_of
+from webapp.trainers.sync_rules import OWNED_FACTS, Owned
 from webapp.trainers.words import GENDERS, OWNED, WEEKDAYS
 from webapp.web.errors import sentence_of
+from webapp.web.fields import ParsedField
 from webapp.web.forms import (
     BaseForm,
     ChoiceManyField,
@@ -50,6 +51,11 @@ FIELDS_OF: Final[Mapping[Owned, Sequence[str]]] = {
     Owned.TIME_OFF: (),
 }
 """The fields of the form by what the trainer service may own."""
+FIELDS_OF_FACT: Final[Mapping[str, Sequence[str]]] = {
+    **{fact: FIELDS_OF[owned] for owned, fact in OWNED_FACTS.items()},
+    **{name: (name,) for name in ("gender", "languages", "notes")},
+}
+"""The fields of the form by what a command calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,34 @@ class TrainerForm(BaseForm):
             self.form_errors.append(sentence)
         return sound and not forged
 
+    def overtaken(self) -> None:
+        """Tell what somebody changed since the form was opened; sent once more, what stands in it is meant.
+
+        The form was made of the trainer as they are now. What was typed stays.
+        """
+        assert self._known is not None
+        changed = changed_since(self.seen.data or "", self._known)
+        now = _as_typed(self._known)
+        for name in (name for fact in changed for name in FIELDS_OF_FACT[fact] if name in self):
+            field = self[name]
+            if _told(field, field.data) != (present := _told(field, now[name])):
+                sentence = _("Somebody changed this meanwhile. Now it is: %(present)s", present=present or _("nothing"))
+                field.errors = [*field.errors, sentence]
+        labels = [label for fact, label in self._labels() if fact in changed]
+        self.form_errors.append(
+            _(
+                "Somebody changed this trainer a moment ago. Changed: %(fields)s. Nothing of yours is saved yet: save"
+                " again to put what stands here in its place.",
+                fields=", ".join(labels),
+            )
+        )
+        self.seen.data = now["seen"]
+
+    def _labels(self) -> list[tuple[str, str]]:
+        """What a command calls the facts, and what people do; in the order of the form."""
+        own = [(name, str(self[name].label.text)) for name in ("gender", "languages", "notes")]
+        return [*((fact, str(OWNED[owned])) for owned, fact in OWNED_FACTS.items()), *own]
+
     def validate_courses(self, field: Any) -> None:
         """Not more than a trainer may have (rule T3); what is there already stays."""
         if set(field.data or ()) != set(self._known.course_ids if self._known else ()):
@@ -180,6 +214,18 @@ def _as_typed(known: TrainerCommand) -> dict[str, Any]:
         "seen": seen_of(known),
         **{HOURS[weekday]: tuple(periods) for weekday, periods in by_weekday.items()},
     }
+
+
+def _told(field: Any, value: Any) -> str:
+    """The value of a field in words: what stands at the ticks and choices, else what would be typed."""
+    if isinstance(field, BooleanField):
+        return _("Yes") if value else _("No")
+    if hasattr(field, "choices"):
+        chosen = {str(one) for one in (value or ())} if isinstance(field, ChoiceManyField) else {str(value or "")}
+        return ", ".join(str(one.label) for one in field.choices if str(one.value) and str(one.value) in chosen)
+    if isinstance(field, ParsedField):
+        return "" if value is None else field.show(value)
+    return str(value or "")
 
 
 def _shown_alike(known: Location | None, typed: Location | None) -> bool:

@@ -86,9 +86,16 @@ def edit(trainer_id: UUID) -> ResponseReturnValue:
                 work, trainer_id, command, by=actor, now=clock.now(), max_courses=limit, seen=seen
             )
         )
-    except (Conflict, Invalid) as error:
+    except Invalid as error:
         form.refuse(error)
-        return _render(page, form, status=422 if isinstance(error, Invalid) else 409)
+        return _render(page, form, status=422)
+    except Conflict as error:
+        if error.code != "trainer-changed":
+            raise
+        page = _found(trainer_id)
+        form = TrainerForm(page.offer, page.trainer)
+        form.overtaken()
+        return _render(page, form, status=409)
     flash(_told(page, retired=page.trainer.active and not command.active, changed=changed))
     return redirect_after(url_for("trainers.show", trainer_id=trainer_id))
 
