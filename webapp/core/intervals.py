@@ -67,17 +67,17 @@ class LocalInstant:
     shifted: bool
 
 
-def resolve_local(on: date, wall_clock: time, time_zone: str) -> LocalInstant:
+def resolve_local(on: date, wall_clock: time, time_zone: str, *, last: bool = False) -> LocalInstant:
     """The instant of a local date and wall-clock time in an IANA time zone (rule B10).
 
     In a gap (clocks go forward) the first valid instant after it, marked ``shifted``; in a fold (clocks go back) the
-    first of the two occurrences. Raises ``ZoneInfoNotFoundError`` for an unknown time zone.
+    first of the two occurrences, or the ``last``. Raises ``ZoneInfoNotFoundError`` for an unknown time zone.
     """
     zone = ZoneInfo(time_zone)
     local = datetime.combine(on, wall_clock, tzinfo=zone).replace(fold=0)
     at = local.astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-        return LocalInstant(at, shifted=False)
+        return LocalInstant(local.replace(fold=1).astimezone(UTC) if last else at, shifted=False)
     # In a gap the offset before it (fold=0) and the one after it (fold=1) differ by the gap's length: reading the
     # wall clock with either lands on the two sides of the change, which lies on the earlier side's next offset step.
     low, high = local.replace(fold=1).astimezone(UTC), at

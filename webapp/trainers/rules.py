@@ -108,6 +108,9 @@ def time_off_period(
 ) -> Interval:
     """Time off from one local date to another, as UTC; a day without a time counts whole.
 
+    ``ends`` 00:00 is the midnight that ends the last day, as in ``WorkingHours``. A time that clocks show twice begins
+    with the first and ends with the last: whoever is away until then is not free in between.
+
     Raises ``Invalid`` for field ``to_date`` when it ends before it starts, is over already or lasts too long, and for
     either field when a date is out of every calendar.
     """
@@ -115,8 +118,10 @@ def time_off_period(
         if day.year not in _YEARS:
             raise Invalid("time-off-year", "Give a date of this century.", field=field)
     starts_at = resolve_local(first, time(0) if starts is None else starts, time_zone).at
-    whole = ends is None
-    ends_at = resolve_local(last + timedelta(days=whole), time(0) if ends is None else ends, time_zone).at
+    if ends is None or ends == time(0):
+        ends_at = resolve_local(last + timedelta(days=1), time(0), time_zone).at
+    else:
+        ends_at = resolve_local(last, ends, time_zone, last=True).at
     if starts_at >= ends_at:
         raise Invalid("time-off-order", "Time off must end after it starts.", field="to_date")
     if ends_at <= now:
