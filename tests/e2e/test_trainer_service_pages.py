@@ -9,13 +9,17 @@ from uuid import UUID
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import text
 
 from tests.e2e.conftest import Visit
 from tests.e2e.running import RunningDesk, running_desk
+from tests.e2e.scene import Scene
+from tests.e2e.test_pages import faults_of
 from tests.e2e.visitor import Visitor
 from tests.make import Make, Person
 from tests.reference_service.running import TOKEN, Service, running
 from tests.services import Servers
+from tests.web.client import NOW
 
 OVER = 40_000
 """Milliseconds within which a worker has taken a run up and ended it, on a busy machine."""
@@ -208,3 +212,39 @@ def synchronise(page: Page) -> None:
     page.goto("/trainers/service")
     page.get_by_role("button", name="Synchronise now").click()
     expect(page.get_by_role("button", name="Synchronise now")).to_be_visible(timeout=OVER)
+
+
+def test_what_the_trainer_service_keeps_is_shown_and_not_asked_for(desk: RunningDesk, make: Make, visit: Visit) -> None:
+    scene = Scene(make)
+    with desk.database.unit_of_work() as work:
+        owned = ["name", "active", "base", "courses", "zones", "hours", "time_off"]
+        work.db.execute(text("UPDATE trainer_service_state SET fresh_at = :at"), {"at": NOW})
+        work.db.execute(
+            text("UPDATE trainers SET service_id = 'T-17', service_fields = :owned WHERE id = :id"),
+            {"owned": owned, "id": scene.trainer},
+        )
+        work.db.execute(
+            text(
+                "UPDATE trainers SET service_id = 'T-18', service_fields = '{name}', held_back_at = :at,"
+                " held_back_code = 'zones-time-zone' WHERE operator_id = :own AND name = 'Ravi Teja'"
+            ),
+            {"at": NOW, "own": scene.franchise},
+        )
+    admin = visit(make.admin())
+    page = admin.page
+    page.goto("/trainers?source=service")
+    expect(page.locator("#trainer-list")).to_contain_text("From the trainer service, as of 09:")
+    found = faults_of(admin, "trainers-service")
+    page.get_by_role("link", name="Ravi Teja").click()
+    expect(page.locator("main")).to_contain_text("It names zones in different time zones.")
+    found += faults_of(admin, "trainer-held-back")
+    page.goto(f"/trainers/{scene.trainer}/edit")
+    expect(page.get_by_text("Kept by the trainer service: it is changed there.")).to_have_count(6)
+    expect(page.get_by_label(re.compile("^Name"))).to_have_count(0)
+    found += faults_of(admin, "trainer-edit-service")
+    page.get_by_label("Notes").fill("Speaks some Odia.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("main")).to_contain_text("Speaks some Odia.")
+    page.goto("/trainers/new")
+    found += faults_of(admin, "trainer-whose")
+    assert not found, "\n".join(found)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 from playwright.sync_api import expect
-from sqlalchemy import text
 
 from tests.e2e.conftest import Visit
 from tests.e2e.running import RunningDesk
@@ -13,7 +10,6 @@ from tests.e2e.scene import NEAR, Scene
 from tests.e2e.test_changes import taught
 from tests.e2e.test_pages import faults_of
 from tests.make import Make
-from tests.web.client import NOW
 
 TELUGU = "సీతా మహాలక్ష్మి"
 
@@ -154,42 +150,6 @@ def test_a_trainer_is_kept_apart_from_a_family_and_retired(desk: RunningDesk, ma
     found += faults_of(manager, "trainer-retired")
     page.goto("/trainers?state=inactive")
     expect(page.locator("#trainer-list tbody tr")).to_have_count(1)
-    assert not found, "\n".join(found)
-
-
-def test_what_the_trainer_service_keeps_is_shown_and_not_asked_for(desk: RunningDesk, make: Make, visit: Visit) -> None:
-    scene = Scene(make)
-    with desk.database.unit_of_work() as work:
-        owned = ["name", "active", "base", "courses", "zones", "hours", "time_off"]
-        work.db.execute(text("UPDATE trainer_service_state SET fresh_at = :at"), {"at": NOW})
-        work.db.execute(
-            text("UPDATE trainers SET service_id = 'T-17', service_fields = :owned WHERE id = :id"),
-            {"owned": owned, "id": scene.trainer},
-        )
-        work.db.execute(
-            text(
-                "UPDATE trainers SET service_id = 'T-18', service_fields = '{name}', held_back_at = :at,"
-                " held_back_code = 'zones-time-zone' WHERE operator_id = :own AND name = 'Ravi Teja'"
-            ),
-            {"at": NOW, "own": scene.franchise},
-        )
-    admin = visit(make.admin())
-    page = admin.page
-    page.goto("/trainers?source=service")
-    expect(page.locator("#trainer-list")).to_contain_text("From the trainer service, as of 09:00 IST")
-    found = faults_of(admin, "trainers-service")
-    page.get_by_role("link", name="Ravi Teja").click()
-    expect(page.locator("main")).to_contain_text("It names zones in different time zones.")
-    found += faults_of(admin, "trainer-held-back")
-    page.goto(f"/trainers/{scene.trainer}/edit")
-    expect(page.get_by_text("Kept by the trainer service: it is changed there.")).to_have_count(6)
-    expect(page.get_by_label(re.compile("^Name"))).to_have_count(0)
-    found += faults_of(admin, "trainer-edit-service")
-    page.get_by_label("Notes").fill("Speaks some Odia.")
-    page.get_by_role("button", name="Save").click()
-    expect(page.locator("main")).to_contain_text("Speaks some Odia.")
-    page.goto("/trainers/new")
-    found += faults_of(admin, "trainer-whose")
     assert not found, "\n".join(found)
 
 

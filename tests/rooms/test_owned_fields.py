@@ -61,6 +61,17 @@ def test_a_field_that_the_service_owns_is_refused_by_name(db: Database, trainer_
     assert (refused.value.code, refused.value.field) == ("owned-by-service", field.value)
 
 
+def test_without_a_service_a_field_that_changes_is_the_desk_s(db: Database, trainer_id: UUID) -> None:
+    known = owned(db, trainer_id, Owned.NAME, Owned.HOURS, active=False, left_at=NOW)
+    with db.unit_of_work() as work:
+        wanted = replace(known, name="Somebody else", active=True)
+        assert service.change(work, trainer_id, wanted, by=SYSTEM, now=NOW, served=False)
+    with db.read_only() as session:
+        kept = session.get_one(Trainer, trainer_id)
+        assert (kept.name, kept.active, kept.left_at) == ("Somebody else", True, None)
+        assert (kept.service_id, kept.service_fields) == ("T1", ["hours"])
+
+
 def test_the_desk_changes_what_is_its_own_whatever_the_service_says_of_the_rest(db: Database, trainer_id: UUID) -> None:
     known = owned(db, trainer_id, *Owned)
     assert change(db, trainer_id, replace(known, gender=Gender.FEMALE)), "two courses are no fault where one is allowed"

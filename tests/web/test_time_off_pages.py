@@ -167,6 +167,7 @@ def test_time_off_is_taken_back_once_and_the_waitlist_is_looked_at(
     assert desk.booking.reference not in client.get("desk.cover").text
 
 
+@pytest.mark.usefixtures("service")
 def test_what_the_service_says_is_read_only_and_what_people_add_is_not(client: DeskClient, desk: Taught) -> None:
     send(client, desk, reason="leave")
     with unit_of_work() as work:

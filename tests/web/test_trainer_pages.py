@@ -342,6 +342,7 @@ def test_what_somebody_changed_meanwhile_is_told_and_a_second_save_goes_through(
     assert [f"{h.starts:%H:%M}" for h in kept.hours if h.weekday == 2] == ["09:00"]
 
 
+@pytest.mark.usefixtures("service")
 def test_what_the_service_took_over_meanwhile_stays_as_it_says_on_a_second_save(client: DeskClient, desk: Desk) -> None:
     trainer_id = desk.trainer(name="Lakshmi R.")
     desk.from_service(trainer_id, Owned.NAME)

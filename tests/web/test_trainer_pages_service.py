@@ -7,12 +7,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Flask
 
 from tests.make import Make
 from tests.web.client import NOW, DeskClient
 from tests.web.test_bookings_pages import words
 from tests.web.test_trainer_pages import Desk, edit, form_of
+from webapp.config import Settings
 from webapp.core.geo import Location
+from webapp.core.ids import new_id
 from webapp.db.work import Database
 from webapp.trainers.sync_rules import Owned
 
@@ -20,7 +23,7 @@ BY_SERVICE = "Kept by the trainer service: it is changed there."
 
 
 @pytest.fixture
-def desk(make: Make, db: Database) -> Desk:
+def desk(make: Make, db: Database, service: None) -> Desk:
     return Desk(make, db)
 
 
@@ -162,7 +165,10 @@ def test_why_something_is_held_back_is_said_in_words(client: DeskClient, desk: D
     assert f"What the trainer service says now cannot be used. {told} What stands here is what it said before." in page
 
 
-def test_the_page_of_a_trainer_of_the_desk_asks_nothing_about_the_service(client: DeskClient, desk: Desk) -> None:
+def test_the_page_of_a_trainer_of_the_desk_asks_nothing_about_the_service(
+    client: DeskClient, desk: Desk, app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.extensions, "settings", settings)  # no badge, which asks now and then
     trainer_id = desk.trainer()
     client.sign_in(desk.staff)
     taken = []
@@ -172,6 +178,54 @@ def test_the_page_of_a_trainer_of_the_desk_asks_nothing_about_the_service(client
         assert told in client.get("trainers.index").text
         desk.from_service(trainer_id, Owned.NAME)
     assert taken[1] - taken[0] == 1
+
+
+def test_without_a_service_the_desk_edits_all_of_it(
+    client: DeskClient, desk: Desk, app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer_id = desk.trainer(name="Lakshmi R.")
+    desk.from_service(trainer_id, *Owned)
+    fresh(desk, NOW - timedelta(days=1))
+    held = "UPDATE trainers SET active = false, left_at = :at, held_back_at = :at, held_back_code = 'unreadable'"
+    desk.run(held, at=NOW - timedelta(days=1))
+    client.sign_in(desk.manager)
+    assert BY_SERVICE in words(client.get("trainers.edit", trainer_id=trainer_id))
+    monkeypatch.setitem(app.extensions, "settings", settings.model_copy(update={"trainer_service_url": None}))
+    told = "From the trainer service, as of Thu 31 Dec 2026, 09:00 IST; the desk looks after it now"
+    assert told in words(client.get("trainers.index"))
+    shown = words(client.get("trainers.show", trainer_id=trainer_id))
+    assert told in shown
+    assert "cannot be used" not in shown
+    assert BY_SERVICE not in words(client.get("trainers.edit", trainer_id=trainer_id))
+    assert edit(client, trainer_id, name="Lakshmi Rao", active="y", hours_0="9-12").status_code == 303
+    kept = desk.stored(trainer_id)
+    assert (kept.name, kept.active, kept.course_ids) == ("Lakshmi Rao", True, desk.courses[:1])
+    monkeypatch.setitem(
+        app.extensions, "settings", settings.model_copy(update={"trainer_service_url": "https://trainers.example.org"})
+    )
+    assert {"name", "active", "hours_0"} < set(form_of(client, trainer_id)), "what the desk changed is its own"
+    assert not {"courses", "zones", "base"} & set(form_of(client, trainer_id))
+
+
+def test_without_a_service_its_time_off_is_taken_back(
+    client: DeskClient, desk: Desk, app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer_id, absence = desk.trainer(), new_id()
+    desk.from_service(trainer_id, Owned.TIME_OFF)
+    sql = (
+        "INSERT INTO time_off (id, operator_id, trainer_id, period, reason, from_service)"
+        " VALUES (:id, :operator, :trainer, '[2027-01-04,2027-01-06)', '', true)"
+    )
+    desk.run(sql, id=absence, operator=desk.id, trainer=trainer_id)
+    client.sign_in(desk.manager)
+    assert "kept by the trainer service" in client.get("trainers.show", trainer_id=trainer_id).text
+    monkeypatch.setitem(app.extensions, "settings", settings.model_copy(update={"trainer_service_url": None}))
+    page = client.get("trainers.show", trainer_id=trainer_id).text
+    assert "kept by the trainer service" not in page
+    assert "Take back" in page
+    gone = client.post("trainers.remove_time_off", trainer_id=trainer_id, time_off_id=absence)
+    assert gone.status_code == 303
+    assert "Take back" not in client.get("trainers.show", trainer_id=trainer_id).text
 
 
 def listed(client: DeskClient, **asked: str) -> set[str]:

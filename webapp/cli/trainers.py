@@ -54,7 +54,9 @@ def create_trainer(name: str, operator_name: str | None, **options: Any) -> None
         operator_id = operator_id_of(work.db, operator_name)
         blank = TrainerCommand(operator_id, name, None, None, (), (), (), ())
         command = _described(work.db, blank, **options)
-        return service.create(work, command, by=SYSTEM, now=clock.now(), max_courses=_max_courses())
+        return service.create(
+            work, command, by=SYSTEM, now=clock.now(), max_courses=_settings().max_courses_per_trainer
+        )
 
     click.echo(f"{name} created: {change(carry_out)}")
 
@@ -94,7 +96,10 @@ def change_trainer(
             ),
             **options,
         )
-        return service.change(work, known_id, wanted, by=SYSTEM, now=clock.now(), max_courses=_max_courses())
+        now, served = clock.now(), _settings().trainer_service_url is not None
+        return service.change(
+            work, known_id, wanted, by=SYSTEM, now=now, max_courses=_settings().max_courses_per_trainer, served=served
+        )
 
     said(change(carry_out), trainer)
 
@@ -121,7 +126,9 @@ def list_trainers(operator_name: str | None) -> None:
 @click.argument("trainer")
 @operator_option
 @click.option("--from", "begin", required=True, help="YYYY-MM-DD or 'YYYY-MM-DD HH:MM', local wall clock.")
-@click.option("--until", "end", required=True, help="Likewise; a day alone counts whole.")
+@click.option(
+    "--until", "end", required=True, help="Likewise; a day alone counts whole, 00:00 is the midnight that ends it."
+)
 @click.option("--reason", default="")
 def record_time_off(trainer: str, operator_name: str | None, begin: str, end: str, reason: str) -> None:
     """Record that TRAINER is away. It may lie over booked sessions: those need cover then."""
@@ -199,6 +206,6 @@ def _trainer_id(db: Session, operator_name: str | None, trainer: str) -> UUID:
     return found[0].id
 
 
-def _max_courses() -> int:
+def _settings() -> Settings:
     settings: Settings = current_app.extensions["settings"]
-    return settings.max_courses_per_trainer
+    return settings

@@ -114,8 +114,12 @@ def change(
     now: datetime,
     max_courses: int = MAX_COURSES,
     seen: str | None = None,
+    served: bool = True,
 ) -> bool:
     """Make a trainer what the command says, lists as a whole; whether anything changed. The operator never changes.
+
+    Without a trainer service (``served``) nothing is the service's: a field of its that changes is the desk's from then
+    on, until the service says something of the trainer again.
 
     Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Conflict`` ``trainer-changed`` when the
     trainer is not any more what ``seen`` says, and ``Invalid`` for the field at fault: ``owned-by-service`` where the
@@ -136,7 +140,12 @@ def change(
     changed = {name for name in after if before[name] != after[name]}
     if not changed:
         return False
-    _must_be_ours(trainer, changed, checked)
+    if served:
+        _must_be_ours(trainer, changed, checked)
+    else:
+        trainer.service_fields = [own for own in trainer.service_fields if OWNED_FACTS.get(Owned(own)) not in changed]
+    if checked.active:
+        trainer.left_at = None
     for table in (TrainerCourse, TrainerZone, TrainerHours):
         work.db.execute(delete(table).where(table.trainer_id == trainer_id))
     if "zone_ids" in changed:
@@ -161,14 +170,15 @@ def change(
 
 
 def _must_be_ours(trainer: Trainer, changed: Collection[str], command: TrainerCommand) -> None:
-    """Refuse what only the trainer service may change. Who left it and is the desk's own again may come back."""
+    """Raise ``Invalid`` for what only the trainer service may change, and for bringing back who left it.
+
+    Who left it and is the desk's own again may come back.
+    """
     if (owned := owned_among(changed, trainer.service_fields)) is not None:
         sentence = "The trainer service says this of the trainer: it has to be changed there."
         raise Invalid("owned-by-service", sentence, field=owned.value)
-    if trainer.left_at is not None and command.active:
-        if trainer.service_id is not None:
-            raise Invalid("trainer-left", "The trainer service no longer names this trainer.", field="active")
-        trainer.left_at = None
+    if trainer.left_at is not None and command.active and trainer.service_id is not None:
+        raise Invalid("trainer-left", "The trainer service no longer names this trainer.", field="active")
 
 
 def _entered(db: Session, trainer_id: UUID | None, by: Actor) -> Conflict | NotFound:

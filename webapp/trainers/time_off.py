@@ -61,17 +61,19 @@ def record_time_off(
     return time_off_id
 
 
-def remove_time_off(work: Work, trainer_id: UUID, time_off_id: UUID, *, by: Actor, now: datetime) -> bool:
+def remove_time_off(
+    work: Work, trainer_id: UUID, time_off_id: UUID, *, by: Actor, now: datetime, served: bool = True
+) -> bool:
     """Take back that a trainer is away; doing it again changes nothing. Whether there was anything to take back.
 
     Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Conflict`` ``owned-by-service`` for what
-    the trainer service says: it would be back after the next synchronisation.
+    the trainer service says: it would be back after the next synchronisation. Without a service (``served``) it may go.
     """
     trainer = locked(work.db, trainer_id, by)
     row = work.db.scalar(select(TimeOff).where(TimeOff.id == time_off_id, TimeOff.trainer_id == trainer_id))
     if row is None:
         return False
-    if row.from_service:
+    if row.from_service and served:
         raise Conflict("owned-by-service", "The trainer service says so: it has to be taken back there.")
     work.db.delete(row)
     audit.record(

@@ -63,11 +63,19 @@ def held_back_words(code: str) -> str:
     return str(_HELD_BACK.get(code) or _("It cannot be used (%(code)s).", code=code))
 
 
-def kept_words(from_service: bool, held_back_at: datetime | None, fresh_at: datetime | None, zone: str) -> str:
-    """Where a trainer is kept, and as of when what is shown holds. A Jinja global."""
+def kept_words(
+    from_service: bool, held_back_at: datetime | None, fresh_at: datetime | None, zone: str, *, served: bool
+) -> str:
+    """Where a trainer is kept, and as of when what is shown holds; ``served`` while there is a trainer service.
+
+    A Jinja global.
+    """
     if not from_service:
         return _("Kept in the desk")
     as_of = held_back_at or fresh_at
     if as_of is None:
-        return _("From the trainer service")
-    return _("From the trainer service, as of %(moment)s", moment=moment(as_of, zone))
+        return _("From the trainer service") if served else _("From the trainer service; the desk looks after it now")
+    told = moment(as_of, zone)
+    if served:
+        return _("From the trainer service, as of %(moment)s", moment=told)
+    return _("From the trainer service, as of %(moment)s; the desk looks after it now", moment=told)

@@ -75,6 +75,7 @@ class Offer:
 class TrainerForm(BaseForm):
     """A trainer of one operator. What the trainer service owns has no field here, and sending one is refused.
 
+    Without a service (``served``) it owns nothing.
     ``key`` is the id a new trainer will have, ``seen`` what the form showed of a known one when it was opened.
     """
 
@@ -96,10 +97,12 @@ class TrainerForm(BaseForm):
     notes = LongTextField(_l("Notes"), max_length=MAX_NOTES)
     active = BooleanField(OWNED[Owned.ACTIVE], default=True)
 
-    def __init__(self, offer: Offer, known: TrainerDetail | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, offer: Offer, known: TrainerDetail | None = None, *, served: bool = False, **kwargs: Any
+    ) -> None:
         self._offer = offer
         self._known = known.as_command() if known is not None else None
-        self._owned = _kept_by_service(known) if known is not None else frozenset()
+        self._owned = _kept_by_service(known) if known is not None and served else frozenset()
         if self._known is not None:
             kwargs["data"] = _as_typed(self._known)
         super().__init__(**kwargs)

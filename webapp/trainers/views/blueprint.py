@@ -16,3 +16,9 @@ def max_courses() -> int:
     """How many courses a trainer may be certified for (rule T3)."""
     settings: Settings = current_app.extensions["settings"]
     return settings.max_courses_per_trainer
+
+
+def served() -> bool:
+    """Whether there is a trainer service: only then is anything read-only here for it."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings.trainer_service_url is not None

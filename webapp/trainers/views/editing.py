@@ -20,7 +20,7 @@ from webapp.trainers import queries, service
 from webapp.trainers.forms.roster import WhoseForm
 from webapp.trainers.forms.trainer import Offer, TrainerForm
 from webapp.trainers.questions import BOOKED_FROM
-from webapp.trainers.views.blueprint import bp, max_courses
+from webapp.trainers.views.blueprint import bp, max_courses, served
 from webapp.web.access import current_actor, requires
 from webapp.web.htmx import redirect_after, render_page_or_fragment
 from webapp.web.words import _, ngettext
@@ -73,17 +73,17 @@ def create() -> ResponseReturnValue:
 @bp.route("/<uuid:trainer_id>/edit", methods=["GET", "POST"])
 @requires(Permission.TRAINER_WRITE)
 def edit(trainer_id: UUID) -> ResponseReturnValue:
-    """Change a trainer; what the trainer service says of them stays as it says."""
+    """Change a trainer; while there is a trainer service, what it says of them stays as it says."""
     actor, page = current_actor(), _found(trainer_id)
     assert page.trainer is not None
-    form = TrainerForm(page.offer, page.trainer)
+    form = TrainerForm(page.offer, page.trainer, served=served())
     if not form.validate_on_submit():
         return _render(page, form, status=422 if form.is_submitted() else 200)
     command, seen, limit = form.to_command(page.operator_id), form.seen.data or "", page.offer.max_courses
     try:
         changed = retrying(
             lambda work: service.change(
-                work, trainer_id, command, by=actor, now=clock.now(), max_courses=limit, seen=seen
+                work, trainer_id, command, by=actor, now=clock.now(), max_courses=limit, seen=seen, served=served()
             )
         )
     except Invalid as error:
@@ -93,7 +93,7 @@ def edit(trainer_id: UUID) -> ResponseReturnValue:
         if error.code != "trainer-changed":
             raise
         page = _found(trainer_id)
-        form = TrainerForm(page.offer, page.trainer)
+        form = TrainerForm(page.offer, page.trainer, served=served())
         form.overtaken()
         return _render(page, form, status=409)
     flash(_told(page, retired=page.trainer.active and not command.active, changed=changed))

@@ -19,7 +19,7 @@ from webapp.trainers import queries
 from webapp.trainers.forms.roster import TrainerFilter
 from webapp.trainers.questions import BOOKED_FROM, SLOTS_OF
 from webapp.trainers.roster_list import roster_version, trainers_list
-from webapp.trainers.views.blueprint import bp
+from webapp.trainers.views.blueprint import bp, served
 from webapp.trainers.week import Row, Week, WeekSlot, grid, week_of
 from webapp.web.access import current_actor, requires
 from webapp.web.cache import cache
@@ -40,6 +40,8 @@ class TrainersPage:
     filtered: bool
     several_operators: bool
     fresh_at: datetime | None
+    served: bool
+    """Whether there is a trainer service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class TrainerPage:
     rows: tuple[Row, ...]
     slots: tuple[WeekSlot, ...]
     this_week: str
+    served: bool
+    """Whether there is a trainer service, for which something may be read-only."""
 
 
 @bp.get("")
@@ -93,7 +97,7 @@ def index() -> ResponseReturnValue:
         limit=args.limit,
         offset=args.offset,
     )
-    trainers = TrainersPage(args.page_of(rows, total), form.filtered, actor.sees_everything, fresh_at)
+    trainers = TrainersPage(args.page_of(rows, total), form.filtered, actor.sees_everything, fresh_at, served())
     return render_page_or_fragment(
         "trainers/index.html", "trainers/_list.html", status=200 if valid else 422, trainers=trainers, form=form
     )
@@ -124,5 +128,6 @@ def show(trainer_id: UUID) -> ResponseReturnValue:
         rows=grid(week, slots, trainer.hours, [absence.period for absence in away]),
         slots=slots,
         this_week=week_of("", trainer.time_zone, now=now).name,
+        served=served(),
     )
     return render_template("trainers/show.html", page=page)

@@ -17,7 +17,7 @@ from webapp.db.work import read_only, retrying
 from webapp.trainers import queries, service
 from webapp.trainers.forms.time_off import TimeOffForm
 from webapp.trainers.questions import BOOKED_FROM
-from webapp.trainers.views.blueprint import bp
+from webapp.trainers.views.blueprint import bp, served
 from webapp.web.access import current_actor, requires
 from webapp.web.forms import form_problems
 from webapp.web.htmx import redirect_after, render_page_or_fragment
@@ -76,8 +76,10 @@ def record_time_off(trainer_id: UUID) -> ResponseReturnValue:
 @requires(Permission.TRAINER_WRITE)
 def remove_time_off(trainer_id: UUID, time_off_id: UUID) -> ResponseReturnValue:
     """Take time off back: whoever waits for a trainer is looked at again."""
-    actor = current_actor()
-    gone = retrying(lambda work: service.remove_time_off(work, trainer_id, time_off_id, by=actor, now=clock.now()))
+    actor, now = current_actor(), clock.now()
+    gone = retrying(
+        lambda work: service.remove_time_off(work, trainer_id, time_off_id, by=actor, now=now, served=served())
+    )
     flash(_("The time off is taken back.") if gone else _("The time off was taken back already."))
     return redirect_after(url_for("trainers.show", trainer_id=trainer_id))
 
