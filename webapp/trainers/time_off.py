@@ -90,6 +90,6 @@ def remove_time_off(
     return True
 
 
-def _told(time_off_id: UUID, starts_at: datetime, ends_at: datetime, reason: str) -> dict[str, Any]:
+def _told(time_off_id: UUID, starts_at: datetime | None, ends_at: datetime | None, reason: str) -> dict[str, Any]:
     """Time off for the audit. Why may tell of somebody's health: that stays on the row."""
     return {"id": time_off_id, "starts_at": starts_at, "ends_at": ends_at, "reason_given": bool(reason)}

@@ -222,12 +222,12 @@ def _as_typed(known: TrainerCommand) -> dict[str, Any]:
 def _told(field: Any, value: Any) -> str:
     """The value of a field in words: what stands at the ticks and choices, else what would be typed."""
     if isinstance(field, BooleanField):
-        return _("Yes") if value else _("No")
+        return str(_("Yes") if value else _("No"))
     if hasattr(field, "choices"):
         chosen = {str(one) for one in (value or ())} if isinstance(field, ChoiceManyField) else {str(value or "")}
         return ", ".join(str(one.label) for one in field.choices if str(one.value) and str(one.value) in chosen)
     if isinstance(field, ParsedField):
-        return "" if value is None else field.show(value)
+        return "" if value is None else str(field.show(value))
     return str(value or "")
 
 

@@ -92,10 +92,10 @@ def edit(trainer_id: UUID) -> ResponseReturnValue:
     except Conflict as error:
         if error.code != "trainer-changed":
             raise
-        page = _found(trainer_id)
-        form = TrainerForm(page.offer, page.trainer, served=served())
+        present = _found(trainer_id)
+        form = TrainerForm(present.offer, present.trainer, served=served())
         form.overtaken()
-        return _render(page, form, status=409)
+        return _render(present, form, status=409)
     flash(_told(page, retired=page.trainer.active and not command.active, changed=changed))
     return redirect_after(url_for("trainers.show", trainer_id=trainer_id))
 
