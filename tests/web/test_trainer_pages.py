@@ -325,7 +325,12 @@ def test_what_somebody_changed_meanwhile_is_told_and_a_second_save_goes_through(
     trainer_id = desk.trainer(name="Lakshmi R.")
     client.sign_in(desk.manager)
     mine = form_of(client, trainer_id) | {"name": "Mine", "hours_2": "9-12", "notes": "Mine too."}
-    theirs = {"name": "Theirs", "gender": "male", "languages": ["hi"], "courses": [str(desk.courses[1])]}
+    theirs: dict[str, Any] = {
+        "name": "Theirs",
+        "gender": "male",
+        "languages": ["hi"],
+        "courses": [str(desk.courses[1])],
+    }
     assert edit(client, trainer_id, **theirs, hours_2="14-16").status_code == 303
     late = client.post("trainers.edit", trainer_id=trainer_id, data=mine, htmx=htmx)
     assert late.status_code == 409

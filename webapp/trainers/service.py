@@ -26,7 +26,7 @@ from webapp.trainers.blocks import already_apart, block, unblock
 from webapp.trainers.locking import locked, ring_waitlist
 from webapp.trainers.models import Trainer, TrainerCourse, TrainerHours, TrainerZone
 from webapp.trainers.rules import MAX_COURSES, TrainerCommand, WorkingHours, shared_time_zone
-from webapp.trainers.sync_rules import owned_among
+from webapp.trainers.sync_rules import OWNED_FACTS, Owned, owned_among
 from webapp.trainers.time_off import record_time_off, remove_time_off
 from webapp.zones.queries import zone_terms
 

@@ -26,8 +26,8 @@ def record_time_off(
     """Record that a trainer is away. It may lie over booked slots, as sickness does: those then need cover.
 
     Raises ``NotFound`` for a trainer that is not there or not the actor's, ``Invalid`` for too long a reason. ``key``
-    is the id from a form that may be sent twice: the second time changes nothing. ``Conflict`` ``time-off-recorded`` when
-    it said something else the first time, ``NotFound`` when the id is another's.
+    is the id from a form that may be sent twice: the second time changes nothing. ``Conflict`` ``time-off-recorded``
+    when it said something else the first time, ``NotFound`` when the id is another's.
     """
     trainer = locked(work.db, trainer_id, by)
     words = clean_name(reason, field="reason") if reason.strip() else ""
