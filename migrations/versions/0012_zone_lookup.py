@@ -98,8 +98,8 @@ NEAREST_BOXES = " UNION ALL ".join(
 )
 
 # plpgsql keeps a plan for a connection, on every version of PostgreSQL. Left to itself the planner makes a new one for
-# each place, which costs four times the lookup and comes out the same.
-SETTINGS = "SET plan_cache_mode = force_generic_plan"
+# each place, which costs four times the lookup and comes out the same. Strict: a place that is NULL asks for nothing.
+LANGUAGE = "plpgsql STRICT SET plan_cache_mode = force_generic_plan"
 FUNCTIONS = {
     "zones_at(at_lat double precision, at_lng double precision)": (
         ZONE_AT,
@@ -265,7 +265,7 @@ def upgrade() -> None:
     for name, rest in TRIGGERS.items():
         op.execute(f"CREATE TRIGGER {name} {rest}")
     op.execute(RING_HOLDS)
-    replace_functions(f"plpgsql {SETTINGS}", FUNCTIONS)
+    replace_functions(LANGUAGE, FUNCTIONS)
     hold_rule_z1(op.get_bind())
 
 

@@ -9,7 +9,7 @@ from threading import Barrier, Event, Thread
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
 from tests.make import HOME, Make
@@ -24,6 +24,7 @@ from webapp.db.work import Database
 from webapp.operators import service as operators
 from webapp.operators.rules import OperatorCommand
 from webapp.zones import queries, service
+from webapp.zones.models import ZoneSet
 from webapp.zones.rules import ZoneCommand
 
 __all__ = ["desk"]
@@ -34,7 +35,7 @@ RING = (Location(17.0, 83.0), Location(17.0, 83.1), Location(17.1, 83.1))
 
 def stamp(db: Database) -> UUID:
     with db.read_only() as session:
-        return queries.zone_set_version(session)
+        return session.execute(select(ZoneSet.version)).scalar_one()
 
 
 def sql(db: Database, statement: str, **values: object) -> None:
@@ -176,7 +177,7 @@ def test_a_stamp_that_was_rolled_back_never_comes_back(desk: Desk) -> None:
     def change(label: str) -> UUID:
         with desk.database.unit_of_work() as work:
             work.db.execute(text("UPDATE zones SET label = :label"), {"label": label})
-            drawn.append(queries.zone_set_version(work.db))
+            drawn.append(work.db.execute(select(ZoneSet.version)).scalar_one())
             assert stamp(desk.database) == before, "others do not see what is not committed"
             if label == "rolled back":
                 raise ZeroDivisionError

@@ -32,7 +32,7 @@ from webapp.operators import service as operators
 from webapp.operators.rules import OperatorCommand
 from webapp.web.cache import CACHE, Cache, ValkeyCache
 from webapp.zones import queries, service
-from webapp.zones.remembered import KEPT, Counts, ZoneLookup, init_zone_lookup, zone_lookup
+from webapp.zones.remembered import SECONDS, Counts, ZoneLookup, init_zone_lookup, zone_lookup
 from webapp.zones.rules import ZoneCommand
 
 __all__ = ["desk"]
@@ -89,12 +89,12 @@ def test_a_place_is_asked_of_the_database_once_then_of_valkey_then_of_the_proces
         with counting_statements() as count:
             assert lookup.zones_at(HOME, cache) == asked
             took.append(count())
-    assert took == [2, 1, 1, 1]
+    assert took == [1, 1, 1, 1], "an answer that is still good is said to be so by the statement that would answer"
     assert (counts(first), counts(second)) == ((1, 0, 1), (1, 1, 0))
     (key,) = keys(valkey)
     ttl = valkey.ttl(key)
     assert isinstance(ttl, int)
-    assert 0 < ttl <= KEPT
+    assert 0 < ttl <= SECONDS
 
 
 def test_that_nobody_serves_a_place_is_remembered_as_well(zone_id: UUID, valkey: Redis, redis_url: str) -> None:
@@ -341,7 +341,7 @@ def test_the_lookup_page_and_the_booking_page_remember_the_same_answers(
     assert "is served by Central" in client.get("zones.lookup", place=place).text
     asked = client.statements
     assert "is served by Central" in client.get("zones.lookup", place=place).text
-    assert client.statements == asked - 1
+    assert client.statements == asked
     assert counts(remembering) == (1, 0, 1)
     assert "Central" in client.post("desk.preview", data={"location": place}, htmx=True).text
     assert counts(remembering) == (2, 0, 1)

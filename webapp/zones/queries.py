@@ -17,7 +17,7 @@ from webapp.core.geo import Location
 from webapp.core.names import name_key
 from webapp.db.tenancy import owned_by
 from webapp.operators.models import Operator
-from webapp.zones.lookup import ZoneAt, nearest_zones, zone_set_version, zones_at
+from webapp.zones.lookup import ZoneAt, nearest_zones, zones_at, zones_unless
 from webapp.zones.models import Zone
 from webapp.zones.overlaps import ZoneOverlap, overlaps_of
 from webapp.zones.rules import ZoneCommand, ZoneKind
@@ -36,12 +36,12 @@ __all__ = [
     "zone",
     "zone_choices",
     "zone_named",
-    "zone_set_version",
     "zone_terms",
     "zones_at",
     "zones_by_key",
     "zones_by_operator",
     "zones_index",
+    "zones_unless",
 ]
 
 

@@ -1,10 +1,10 @@
 """Who serves a place, remembered: by the process, else in Valkey, else asked of the database (ADR 20).
 
-What is remembered is never older than what was committed when somebody asked: the stamp of the set of zones is read
-from the database each time, before anything else, and an answer is kept under the stamp that was read before it. It may
-be newer than its stamp, and then nobody asks for that stamp any more.
+Whatever is remembered bears the stamp of the set of zones it was read with. It is believed when that is still the stamp
+in the database, which is asked each time, by one statement that answers afresh when it is not. So no answer is older
+than what was committed when somebody asked, whatever became of Valkey.
 
-An answer is kept for the very coordinates that were asked for. Rounding them would make one answer of two where a
+An answer is remembered for the very coordinates that were asked for. Rounding them would make one answer of two where a
 border runs between, and people ask for the same place again in the same digits anyway. Valkey sees no coordinates but a
 keyed hash of them: homes are nothing it needs to know. It is believed for what pages show; whoever books asks the
 database, within the transaction that books.
@@ -21,22 +21,20 @@ from uuid import UUID
 
 from flask import Flask, current_app
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy.orm import Session
 
 from webapp.core.geo import Location
 from webapp.db.work import read_only
 from webapp.web.cache import Cache, cache
-from webapp.zones.queries import ZoneAt, zone_set_version, zones_at
+from webapp.zones.queries import ZoneAt, zones_unless
 
 Zones = tuple[ZoneAt, ...]
 
-KEPT: Final = 3600
-"""Seconds for which Valkey keeps an answer, though no zone changes."""
+SECONDS: Final = 3600
+"""How long Valkey keeps an answer."""
 CAPACITY: Final = 4096
 """Most answers in a process's own memory, a kilobyte each."""
 
 _EXTENSION: Final = "zonedesk_zone_lookup"
-_ZONES: Final = TypeAdapter[Zones](Zones)
 _SHAPE: Final = repr([(field.name, str(field.type)) for field in fields(ZoneAt)])
 """What an answer consists of: another release of the desk may keep others."""
 
@@ -51,9 +49,20 @@ class Counts:
 
     @property
     def hit_rate(self) -> float | None:
-        """The share that asked nothing but the stamp of the database; ``None`` before the first lookup."""
+        """The share of which the database was asked for no more than the stamp; ``None`` before the first lookup."""
         total = self.memory + self.shared + self.asked
         return (self.memory + self.shared) / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, and the stamp of the zones it was read with."""
+
+    version: UUID
+    zones: Zones
+
+
+_KEPT: Final = TypeAdapter[_Kept](_Kept)
 
 
 class ZoneLookup:
@@ -63,7 +72,7 @@ class ZoneLookup:
         """Keys in Valkey are hashed with ``secret``, which all processes have to share."""
         self._secret = blake2b(secret.encode(), person=b"zone lookup").digest()
         self._capacity = capacity
-        self._memory: OrderedDict[tuple[UUID, Location], Zones] = OrderedDict()
+        self._memory: OrderedDict[Location, _Kept] = OrderedDict()
         self._counts = Counts()
         self._lock = Lock()
 
@@ -72,52 +81,40 @@ class ZoneLookup:
         """What was asked so far."""
         return self._counts
 
-    def known(self, db: Session, place: Location) -> tuple[UUID, Zones | None]:
-        """The stamp of the zones, and the answer if this process has one for it. One statement."""
-        version = zone_set_version(db)
-        with self._lock:
-            found = self._memory.get((version, place))
-            if found is not None:
-                self._memory.move_to_end((version, place))
-                self._counts = Counts(self._counts.memory + 1, self._counts.shared, self._counts.asked)
-        return version, found
-
     def zones_at(self, place: Location, shared: Cache) -> Zones:
-        """``queries.zones_at`` as of now, or newer. Opens transactions of its own: ask while none is open."""
-        with read_only() as db:
-            version, found = self.known(db, place)
-        if found is not None:
-            return found
-        key = self._key(version, place)
-        kept = _read(shared.get(key))
-        if kept is not None:
-            self._remember(version, place, kept, asked=False)
-            return kept
-        with read_only() as db:
-            found = zones_at(db, place)
-        shared.put(key, _ZONES.dump_json(found), seconds=KEPT)
-        self._remember(version, place, found, asked=True)
-        return found
-
-    def _remember(self, version: UUID, place: Location, zones: Zones, *, asked: bool) -> None:
+        """``queries.zones_at`` as of now. One statement, in a transaction of its own: ask while none is open."""
         with self._lock:
-            self._memory[version, place] = zones
+            kept = mine = self._memory.get(place)
+        if kept is None:
+            kept = _read(shared.get(self._key(place)))
+        with read_only() as db:
+            version, fresh = zones_unless(db, place, kept.version if kept else None)
+        if kept is None or fresh is not None:
+            kept = _Kept(version, fresh or ())
+            shared.put(self._key(place), _KEPT.dump_json(kept), seconds=SECONDS)
+        self._remember(place, kept, memory=mine is kept, asked=fresh is not None)
+        return kept.zones
+
+    def _remember(self, place: Location, kept: _Kept, *, memory: bool, asked: bool) -> None:
+        with self._lock:
+            self._memory[place] = kept
+            self._memory.move_to_end(place)
             while len(self._memory) > self._capacity:
                 self._memory.popitem(last=False)
-            before = self._counts
-            self._counts = Counts(before.memory, before.shared + (not asked), before.asked + asked)
+            was = self._counts
+            self._counts = Counts(was.memory + memory, was.shared + (not memory and not asked), was.asked + asked)
 
-    def _key(self, version: UUID, place: Location) -> str:
+    def _key(self, place: Location) -> str:
         exact = f"{float(place.lat)!r} {float(place.lng)!r} {_SHAPE}"
-        return f"zonedesk/zones/{version}/{blake2b(exact.encode(), key=self._secret, digest_size=16).hexdigest()}"
+        return f"zonedesk/zones/{blake2b(exact.encode(), key=self._secret, digest_size=16).hexdigest()}"
 
 
-def _read(kept: bytes | None) -> Zones | None:
+def _read(kept: bytes | None) -> _Kept | None:
     """An answer as Valkey kept it; nothing where it kept something else."""
     if kept is None:
         return None
     try:
-        return _ZONES.validate_json(kept)
+        return _KEPT.validate_json(kept)
     except ValidationError:
         return None
 
