@@ -35,7 +35,6 @@ NOT_REACHED: Final = {
     "desk.move_session": "tests/web/test_move_page.py, with a time that the engine has found free",
     "desk.pause_series": "tests/web/test_pause_page.py, with a break that the series can take",
     "desk.propose_substitute": "tests/web/test_substitute_page.py, with sessions and a trainer who is free",
-    "trainer_service.check": "tests/web/test_sync_check.py, with a trainer service beside",
     "trainer_hooks.receive": "tests/syncing/test_hooks.py, with a signature",
 }
 """Changing routes that need more than a form as it stands, and where it is shown that they work."""

@@ -20,11 +20,14 @@ from tests.isolation.matrix import UNSAFE, rules
 from tests.isolation.modes import Mode, in_mode
 from tests.isolation.world import TODAY, World, clone_of, new_world
 from tests.services import Servers
-from tests.web.sync_rows import URL
 from webapp.config import Settings
 from webapp.web.limits import limiter
 
 MODES = (Mode.NORMAL, Mode.NO_POLICIES, Mode.NO_SCOPING) if os.environ.get("ISOLATION") == "all" else (Mode.NORMAL,)
+
+
+NOBODY = "http://127.0.0.1:1"
+"""Where nobody listens: whoever checks the connection is told so at once."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def world(app: Flask, servers: Servers, settings: Settings) -> Iterator[World]:
 def today(app: Flask, settings: Settings, at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Some sessions are over, others lie ahead; the roster comes from a trainer service."""
     at(TODAY)
-    monkeypatch.setitem(app.extensions, "settings", settings.model_copy(update={"trainer_service_url": URL}))
+    monkeypatch.setitem(app.extensions, "settings", settings.model_copy(update={"trainer_service_url": NOBODY}))
     monkeypatch.setattr(limiter, "enabled", False)  # many cells of one person in a minute
 
 
