@@ -77,8 +77,10 @@
   window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sending]").forEach(sent));
 
   document.addEventListener("htmx:before:request", (event) => {
-    const target = event.detail.ctx.target;
-    if (target instanceof Element) target.setAttribute("aria-busy", "true");
+    const { target, sourceElement } = event.detail.ctx;
+    // Nobody waits for what asks again by itself: it is not dimmed under the eyes of who reads it.
+    const byItself = sourceElement instanceof Element && /^every /.test(sourceElement.getAttribute("hx-trigger") || "");
+    if (target instanceof Element && !byItself) target.setAttribute("aria-busy", "true");
   });
 
   document.addEventListener("htmx:finally:request", () => {
