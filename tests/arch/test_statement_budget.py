@@ -286,7 +286,7 @@ def may_answer(app: Flask, visit: Visit, person: Person) -> set[int]:
 
 
 def open_all(
-    app: Flask, demo: Demo, person: Person, *, lint: bool, before: Callable[[], None] = lambda: None
+    app: Flask, demo: Demo, person: Person, *, lint: bool, before: Callable[[], None]
 ) -> tuple[dict[str, list[int]], list[str]]:
     """Open every address as one person: how many statements each page took, and everything that is wrong.
 
@@ -335,7 +335,9 @@ def test_no_page_needs_more_than_twelve_statements(app: Flask, demo: Demo, redis
         with Redis.from_url(redis_url) as limits:
             limits.flushdb()  # together they ask the public page more often than one visitor may
         # Linting takes longer than all the rest, and staff sees what its manager sees, less some buttons.
-        counts[person.role.value], faults = open_all(app, demo, person, lint=person.role is not Role.FRANCHISE_STAFF)
+        # Each page as the first one of its process, which remembers nothing of the trainer service yet.
+        lint, fresh = person.role is not Role.FRANCHISE_STAFF, partial(forget, app)
+        counts[person.role.value], faults = open_all(app, demo, person, lint=lint, before=fresh)
         wrong += faults
     print(f"\n{'fewest-most statements':28}" + "".join(f"{role:>20}" for role in counts))
     for endpoint in next(iter(counts.values())):
@@ -343,17 +345,3 @@ def test_no_page_needs_more_than_twelve_statements(app: Flask, demo: Demo, redis
         print(f"{endpoint:28}" + "".join(f"{f'{min(some)}-{max(some)}':>20}" for some in taken))
     assert not wrong, "\n".join(wrong)
     assert growing(counts[Role.ADMIN.value]) == {}, "these take more statements where there is more to show"
-
-
-@pytest.mark.parametrize("role", [Role.ADMIN, Role.FRANCHISE_MANAGER])
-def test_nor_does_one_that_tells_how_old_the_roster_is(
-    app: Flask, demo: Demo, settings: Settings, monkeypatch: pytest.MonkeyPatch, redis_url: str, role: Role
-) -> None:
-    """Each page as the first one of its process, which remembers nothing of the trainer service yet."""
-    served = settings.model_copy(update={"trainer_service_url": "https://trainers.example.org"})
-    monkeypatch.setitem(app.extensions, "settings", served)
-    with Redis.from_url(redis_url) as limits:
-        limits.flushdb()
-    (person,) = (one for one in demo.people if one.role is role)
-    _counts, wrong = open_all(app, demo, person, lint=False, before=partial(forget, app))
-    assert not wrong, "\n".join(wrong)
