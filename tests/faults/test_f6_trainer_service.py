@@ -7,6 +7,7 @@ service no more than a healthy one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,8 +28,8 @@ from tests.faults.page_views import (
 )
 from tests.faults.roster_desk import Deed, RosterDesk, roster_desk
 from tests.faults.roster_story import HOOK_SECRET, RATE, Story, live
-from tests.faults.world import SEED, FaultWorld, exactly, none_of, report, sized
-from tests.services import Servers
+from tests.faults.world import FOLDER, SEED, FaultWorld, exactly, none_of, report, sized
+from tests.services import ROOT, Servers
 
 pytestmark = pytest.mark.faults
 
@@ -52,6 +53,22 @@ KINDS = (
 )
 ERRORS = 0.3
 LATE_MS = 2000
+
+
+PARTS = ("f6_trainer_service", "f6_full_load", "f6_assignments")
+ALL_OF_IT = ROOT / "var" / "bench" / "trainer_service.json"
+
+
+def tell(part: str, *rows: Row) -> None:
+    """``report`` a part, and keep the figures of all parts, as last measured, in one file."""
+    try:
+        report(part, *rows)
+    finally:
+        measured = [FOLDER / f"{name}.json" for name in PARTS]
+        found = [row for path in measured if path.exists() for row in json.loads(path.read_text("utf-8"))["rows"]]
+        ALL_OF_IT.parent.mkdir(parents=True, exist_ok=True)
+        told = {"part": ALL_OF_IT.stem, "seed": SEED, "rows": found}
+        ALL_OF_IT.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 
 def fall_ill(desk: RosterDesk) -> None:
@@ -88,7 +105,7 @@ def test_an_ill_and_a_dead_trainer_service_cost_nobody_a_page_a_booking_or_a_cha
             arrived = desk.until(lambda: not lost_changes(desk, story), HEALED_WITHIN)
         failed = sum(count for name, count in met.items() if name.startswith("fault "))
         print(f"calls a minute: {story.calls_a_minute}\nwhile it was ill: {met}")
-        report(
+        tell(
             "f6_trainer_service",
             *rows_of_pages(story),
             at_most("upstream calls, ill against healthy", calls_ratio(story, "ill"), "times", 1.1),
@@ -173,7 +190,7 @@ def lost_changes(desk: RosterDesk, story: Story) -> set[tuple[str, str]]:
 
 def test_a_roster_of_ten_thousand_is_loaded_with_few_requests_and_no_change_costs_one(servers: Servers) -> None:
     found = TrainerServiceBench(servers, RosterSizes(10_000), print).run()
-    report("f6_full_load", *found.rows)
+    tell("f6_full_load", *found.rows)
 
 
 def test_no_assignment_asks_the_trainer_service(world: FaultWorld, tmp_path: Path) -> None:
@@ -184,7 +201,7 @@ def test_no_assignment_asks_the_trainer_service(world: FaultWorld, tmp_path: Pat
         proposed = [desk.propose() for _ in range(number)]
         approved = [desk.approve(deed.booking_id) for deed in proposed]
         asked = asked_between(desk.service.requests(), [deed.span for deed in (*proposed, *approved)])
-        report(
+        tell(
             "f6_assignments",
             exactly("proposed", sum(deed.status == 303 for deed in proposed), number),
             exactly("approved", sum(deed.status == 303 for deed in approved), number),
