@@ -96,7 +96,7 @@ def upgrade() -> None:
     op.create_index("ix_trainer_service_hooks_received_at", "trainer_service_hooks", ["received_at"], unique=False)
     op.create_table(
         "trainer_service_state",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column(
             "contract",
             sa.Enum("bulk", "legacy", name="contract", native_enum=False, create_constraint=True, length=32),

@@ -34,13 +34,17 @@ ZONE = {
     "active": True,
     "created_at": "2027-01-01T00:00:00Z",
 }
-POLYGON = {"kind": "polygon", "radius_km": None, "ring": "((83,17),(84,17),(84,18))", "max_travel_km": 5.0}
+POLYGON = {"kind": "polygon", "radius_km": None, "ring": [83.0, 17.0, 84.0, 17.0, 84.0, 18.0], "max_travel_km": 5.0}
 
 
 def insert(db: Database, table: str, **values: Any) -> None:
     """Insert one row past every check of ours."""
     columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
-    casts = {"ring": "CAST(:ring AS polygon)", "bounds": "CAST(:bounds AS box)", "period": "CAST(:period AS tstzrange)"}
+    casts = {
+        "ring": "CAST(:ring AS double precision[])",
+        "bounds": "CAST(:bounds AS box)",
+        "period": "CAST(:period AS tstzrange)",
+    }
     casts |= {name: f"CAST(:{name} AS timestamptz)" for name in ("created_at", "consent_at")}
     casts |= {name: f"CAST(:{name} AS time)" for name in ("starts", "ends")}
     for name in values.keys() & casts.keys():

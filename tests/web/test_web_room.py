@@ -162,10 +162,10 @@ def in_request(app: Flask) -> Iterator[Flask]:
 @pytest.fixture
 def asked(servers: Servers) -> Iterator[None]:
     """A database that can be asked."""
-    engine = connect(servers.database_url)
+    engine, before = connect(servers.database_url), work._database
     work.bind(Database(engine, lambda _job, _ids: None))
     yield
-    work.bind(None)
+    work.bind(before)
     engine.dispose()
 
 

@@ -23,7 +23,7 @@ class ServiceState(Base):
     __tablename__ = "trainer_service_state"
     __table_args__ = (CheckConstraint("id = 1", name="single"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     contract: Mapped[Contract | None] = mapped_column(word(Contract, "contract"))
     """How it speaks, as last detected."""
     watermark: Mapped[datetime | None]
