@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import make_url, text
 
@@ -93,10 +93,10 @@ class BareDesk:
     courses: list[str]
 
     @contextmanager
-    def served(self, trainers: int, **wishes: object) -> Iterator[tuple[Service, JobContext]]:
+    def served(self, trainers: int, **wishes: Any) -> Iterator[tuple[Service, JobContext]]:
         """A trainer service that knows the desk's zones and courses, and a worker that may ask it."""
-        known = {"zones": self.zones, "places": self.places, "courses": self.courses}
-        with running(trainers, seed=SEED, **known, **wishes) as service:  # type: ignore[arg-type]
+        known: dict[str, Any] = {"zones": self.zones, "places": self.places, "courses": self.courses}
+        with running(trainers, seed=SEED, **known, **wishes) as service:
             settings = load_settings(
                 ZONEDESK_ENV="development",
                 database_url=self.servers.database_url,

@@ -19,10 +19,10 @@ BEGIN = datetime(2027, 1, 4, 9, tzinfo=UTC)
 class Desk:
     """Somebody who asks through a breaker, with a clock that stands still unless it is moved."""
 
-    def __init__(self, was: BreakerState = BreakerState(), at: datetime = BEGIN) -> None:  # noqa: B008
+    def __init__(self, was: BreakerState | None = None, at: datetime = BEGIN) -> None:
         self.at = at
         self.asked = 0
-        self.breaker = Breaker(was, lambda: self.at)
+        self.breaker = Breaker(was or BreakerState(), lambda: self.at)
 
     def ask(self, fault: Fault | None = None) -> str:
         """Ask; the service fails in that way, or answers. Tells what the caller gets."""

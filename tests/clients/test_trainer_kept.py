@@ -37,7 +37,7 @@ NAMES = st.text(min_size=1, max_size=30).filter(_is_name)
 IDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20).filter(
     lambda text: text not in (".", "..")
 )
-INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants its bounds naive
 PLACES = st.builds(
     Location,
     st.floats(-90, 90).map(lambda degrees: degrees + 0.0),

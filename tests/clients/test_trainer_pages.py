@@ -144,13 +144,18 @@ def test_a_field_that_is_said_twice_is_not_what_was_said_last() -> None:
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_deployed_list_is_read_in_both_its_forms(wrapped: bool) -> None:
-    rows = [{"trainerId": "T1", "available": True, "name": "A"}, {"trainerId": 2, "x": [1]}, {"trainerId": ""}, 7]
+    rows: list[Any] = [
+        {"trainerId": "T1", "available": True, "name": "A"},
+        {"trainerId": 2, "x": [1]},
+        {"trainerId": ""},
+        7,
+    ]
     body = {"data": {"items": rows} if wrapped else rows}
     assert parsing.is_legacy(body)
     read = parsing.legacy_page(body)
     assert read.rows == (
-        LegacyRow("T1", True, parsing.digest(rows[0]), "A"),  # type: ignore[arg-type]
-        LegacyRow("2", UNSAID, parsing.digest(rows[1])),  # type: ignore[arg-type]
+        LegacyRow("T1", True, parsing.digest(rows[0]), "A"),
+        LegacyRow("2", UNSAID, parsing.digest(rows[1])),
     )
     assert (read.unreadable, read.entries) == (2, 4)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -74,7 +75,8 @@ class Served:
 
     def outcomes(self) -> dict[UUID, str | None]:
         """What came of each booking's approval."""
-        return dict(rows(self.database, "SELECT booking_id, recheck_outcome FROM assignments"))  # type: ignore[arg-type]
+        found: list[Any] = [*rows(self.database, "SELECT booking_id, recheck_outcome FROM assignments")]
+        return dict(found)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,30 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.jobs.one_service import client, one_service, service
 from tests.reference_service.contracts import LIST
 from tests.reference_service.running import Service, ids_of, running
 
-
-@pytest.fixture(scope="module")
-def one_service() -> Iterator[Service]:
-    """Twelve hundred trainers, for all tests here."""
-    with running(1200, seed=7) as service:
-        yield service
-
-
-@pytest.fixture
-def service(one_service: Service) -> Service:
-    """The same in good health, and asked nothing yet."""
-    one_service.clear()
-    one_service.reset_counts()
-    return one_service
-
-
-@pytest.fixture
-def client(service: Service) -> Iterator[httpx.Client]:
-    """Somebody who asks it, and follows no redirects."""
-    with service.client() as line:
-        yield line
+__all__ = ["client", "one_service", "service"]
 
 
 @pytest.mark.parametrize(("how", "twice", "never"), [("insert", 3, 0), ("remove", 0, 2), ("both", 1, 1)])

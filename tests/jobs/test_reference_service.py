@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -18,31 +17,12 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from tests.jobs.one_service import client, one_service, service
 from tests.reference_service.contracts import LIST
 from tests.reference_service.running import Service, ids_of, pages_of, running, signed_hook
 from tests.services import ROOT
 
-
-@pytest.fixture(scope="module")
-def one_service() -> Iterator[Service]:
-    """Twelve hundred trainers, for all tests here."""
-    with running(1200, seed=7) as service:
-        yield service
-
-
-@pytest.fixture
-def service(one_service: Service) -> Service:
-    """The same in good health, and asked nothing yet."""
-    one_service.clear()
-    one_service.reset_counts()
-    return one_service
-
-
-@pytest.fixture
-def client(service: Service) -> Iterator[httpx.Client]:
-    """Somebody who asks it, and follows no redirects."""
-    with service.client() as line:
-        yield line
+__all__ = ["client", "one_service", "service"]
 
 
 def test_bulk_pages_hold_everybody_once_and_500_at_most(service: Service, client: httpx.Client) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -28,10 +29,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployed, "AT_A_TIME", 3)
 
 
-def service_of(sync: Sync, count: int = 5, **fields: object) -> Told:
+def service_of(sync: Sync, count: int = 5, **fields: Any) -> Told:
     """A service as it is deployed: neither zones nor hours, and no instants."""
     sync.make.zone()
-    said = [replace(trainer(f"T{number}"), updated_at=None, zones=UNSAID, **fields) for number in range(count)]  # type: ignore[arg-type]
+    said = [replace(trainer(f"T{number}"), updated_at=None, zones=UNSAID, **fields) for number in range(count)]
     return Told(*said, legacy=True)
 
 

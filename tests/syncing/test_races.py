@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -45,13 +46,10 @@ def link(desk: Desk, kind: LinkKind, name: str, target: UUID) -> UUID:
     return desk.database.retrying(lambda unit: linking.link(unit, kind, name, target, moves=True, by=SYSTEM, now=NOW))
 
 
-def served(desk: Desk, count: int, **fields: object) -> Told:
+def served(desk: Desk, count: int, **fields: Any) -> Told:
     """A service whose trainers work in the desk's zone."""
     base = Location(17.6868, 83.2185)
-    said = [
-        replace(trainer(f"T{number:03}", desk.zone_id, base=base), **fields)  # type: ignore[arg-type]  # by name
-        for number in range(count)
-    ]
+    said = [replace(trainer(f"T{number:03}", desk.zone_id, base=base), **fields) for number in range(count)]
     return Told(*said, per_page=20)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -27,9 +28,9 @@ from webapp.trainers.syncing.runs import LeaseLost, Widened
 LATER = NOW + timedelta(minutes=1)
 
 
-def ask(sync: Sync, kind: RunKind, cause: RunCause = RunCause.SCHEDULE, **more: object) -> UUID:
+def ask(sync: Sync, kind: RunKind, cause: RunCause = RunCause.SCHEDULE, **more: Any) -> UUID:
     with sync.db.unit_of_work() as work:
-        return runs.request(work, kind, cause, by=SYSTEM, now=NOW, **more)  # type: ignore[arg-type]  # by name
+        return runs.request(work, kind, cause, by=SYSTEM, now=NOW, **more)
 
 
 def claimed(sync: Sync, now: datetime = NOW) -> runs.Claim:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import sleep
@@ -16,7 +15,7 @@ from flask import Flask
 from tests.make import Make
 from tests.web.client import NOW, DeskClient
 from tests.web.roster import MINUTE, ServedDesk
-from webapp.core.actor import SYSTEM, Role
+from webapp.core.actor import SYSTEM, Actor, Role
 from webapp.core.ids import new_id
 from webapp.db.work import counting_statements, read_only
 from webapp.trainers import badge
@@ -189,10 +188,17 @@ def test_threads_that_ask_at_once_share_one_look() -> None:
 
 
 def test_a_look_that_fails_is_made_again() -> None:
-    answers: list[Callable[[], tuple[LastSaid, str]]] = [lambda: 1 / 0, lambda: (LastSaid(NOW, None), "UTC")]  # type: ignore[list-item, return-value]
-    memory = Memory(lambda _actor: answers.pop(0)())
+    broken = [True]
+
+    def look(_actor: Actor) -> tuple[LastSaid, str]:
+        if broken.pop():
+            raise ZeroDivisionError
+        return LastSaid(NOW, None), "UTC"
+
+    memory = Memory(look)
     with pytest.raises(ZeroDivisionError):
         memory.last_said(SYSTEM)
+    broken.append(False)
     assert memory.last_said(SYSTEM).fresh_at == NOW
 
 

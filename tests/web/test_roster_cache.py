@@ -7,9 +7,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from sqlalchemy import text
 from tests.make import Make
 from tests.rooms.test_assignment_races import Desk, desk
 from tests.web.client import NOW, DeskClient
+from tests.web.poor_valkey import answer_slowly, hang_up, say_nothing, server
 from tests.web.walls import at_port, unused_port
 from webapp.config import Settings
 from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
@@ -269,45 +270,6 @@ def test_without_valkey_the_list_is_read(
             assert names(client) == ["Lakshmi R."]
         roster.edit(name="Lakshmi Rao")
         assert names(client) == ["Lakshmi Rao"]
-
-
-@contextmanager
-def server(answer: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[float]]]:
-    """Takes connections, and does what it likes with each; its port, and when somebody came."""
-    came: list[float] = []
-    held: list[socket.socket] = []
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                line, _ = door.accept()
-                came.append(monotonic())
-                held.append(line)
-                threading.Thread(target=answer, args=(line,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        threading.Thread(target=serve, daemon=True).start()
-        yield door.getsockname()[1], came
-        for line in held:
-            line.close()
-
-
-def say_nothing(_line: socket.socket) -> None:
-    """Take the question and stay silent."""
-
-
-def hang_up(line: socket.socket) -> None:
-    """Take the call and end it."""
-    line.close()
-
-
-def answer_slowly(line: socket.socket) -> None:
-    """Every answer is right, drop by drop: each one soon enough, all of them too late."""
-    with suppress(OSError):
-        while line.recv(65536):
-            for drop in b"$-1\r\n":
-                sleep(0.12)
-                line.sendall(bytes([drop]))
 
 
 @pytest.mark.parametrize("answer", [say_nothing, hang_up, answer_slowly])

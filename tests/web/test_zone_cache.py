@@ -6,10 +6,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import inf, nextafter
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from sqlalchemy import text
 from tests.make import HOME, Make
 from tests.rooms.test_assignment_races import Desk, desk
 from tests.web.client import NOW, DeskClient, NothingKept
+from tests.web.poor_valkey import answer_slowly, say_nothing, server
 from tests.web.walls import at_port, unused_port
 from webapp.config import Settings
 from webapp.core.actor import SYSTEM
@@ -271,39 +271,7 @@ def test_without_valkey_it_is_right_and_the_process_still_remembers(
     assert counts(lookup) == (1, 0, 2)
 
 
-@contextmanager
-def server(answer: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[socket.socket]]]:
-    """Takes connections, and does what it likes with each; its port, and who came."""
-    came: list[socket.socket] = []
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                line, _ = door.accept()
-                came.append(line)
-                threading.Thread(target=answer, args=(line,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        threading.Thread(target=serve, daemon=True).start()
-        yield door.getsockname()[1], came
-        for line in came:
-            line.close()
-
-
-def say_nothing(_line: socket.socket) -> None:
-    """Take the question and stay silent."""
-
-
-def drip(line: socket.socket) -> None:
-    """Every drop comes in time, and all of them too late."""
-    with suppress(OSError):
-        while line.recv(65536):
-            for drop in b"$-1\r\n":
-                sleep(0.12)
-                line.sendall(bytes([drop]))
-
-
-@pytest.mark.parametrize("answer", [say_nothing, drip])
+@pytest.mark.parametrize("answer", [say_nothing, answer_slowly])
 def test_a_slow_valkey_costs_a_moment_once_and_is_left_alone_then(
     zone_id: UUID, redis_url: str, answer: Callable[[socket.socket], None]
 ) -> None:
