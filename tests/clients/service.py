@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from tests.raw_server import Answer, Server, says, server
@@ -18,7 +19,10 @@ TOKEN = "tok-Kq7vXw2pLm9sRt4zYb8n"
 SECRET_PATH = "/tenant-Jd5fGh3k"
 """Part of the address, and nobody's business."""
 QUICK = Profile(connect_seconds=0.3, read_seconds=0.4, total_seconds=1.5, tries=3)
-"""The refresher, in less time."""
+"""The refresher, in less time: for what is about time."""
+UNHURRIED = Profile(connect_seconds=20.0, read_seconds=20.0, total_seconds=60.0, tries=3)
+"""The refresher, in so much time that a machine with other things to do is never taken for a fault of the service."""
+ONE_TRY = replace(UNHURRIED, tries=1)
 
 
 def http(status: int, body: Any = b"", **headers: str) -> bytes:
@@ -80,8 +84,8 @@ def serving(*answers: bytes | Answer, **more: Any) -> Iterator[tuple[Server, Htt
 
 
 def client_of(there: Server, **more: Any) -> HttpTrainerService:
-    """Somebody who asks a service: in the refresher's way and with retries in store, unless said otherwise."""
-    given: dict[str, Any] = {"profile": QUICK, "retry_tokens": 10.0} | more
+    """Somebody who asks a service: with patience and with retries in store, unless said otherwise."""
+    given: dict[str, Any] = {"profile": UNHURRIED, "retry_tokens": 10.0} | more
     return HttpTrainerService(f"http://127.0.0.1:{there.port}{SECRET_PATH}/", TOKEN, **given)
 
 

@@ -7,6 +7,7 @@ import ssl
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ import pytest
 from tests.clients.service import (
     BUSY,
     EMPTY,
+    ONE_TRY,
     QUICK,
     SECRET_PATH,
     TOKEN,
+    UNHURRIED,
     client_of,
     http,
     page,
@@ -25,11 +28,12 @@ from tests.clients.service import (
     thinks,
 )
 from tests.raw_server import Answer, certificate_in, drips, pours, says, server, tls_of_server, tls_that_trusts
+from webapp.clients.trainer_service.client import Profile
 from webapp.clients.trainer_service.http import INTERACTIVE, MOST_OF_TRAINER, REFRESHER, HttpTrainerService
 from webapp.clients.trainer_service.said import BulkPage, Fault, ServiceFailed
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
-ONCE = QUICK.__class__(QUICK.connect_seconds, QUICK.read_seconds, QUICK.total_seconds, tries=1)
+ONCE = replace(QUICK, tries=1)
 
 
 def ask(client: HttpTrainerService) -> BulkPage:
@@ -46,9 +50,9 @@ def failure(client: HttpTrainerService, question: Callable[[HttpTrainerService],
     return failed.value
 
 
-def fault_of(*answers: bytes | Answer) -> tuple[Fault, int]:
+def fault_of(*answers: bytes | Answer, profile: Profile = UNHURRIED) -> tuple[Fault, int]:
     """How the service fails, and how often it was asked."""
-    with serving(*answers) as (there, client):
+    with serving(*answers, profile=profile) as (there, client):
         fault = failure(client).fault
         assert client.tally.errors[fault] == client.tally.requests
         assert client.tally.requests == client.tally.retries + 1
@@ -119,43 +123,43 @@ def test_too_many_requests_are_waited_out_as_long_as_the_service_asks() -> None:
     with serving(http(429, Retry_After="1"), EMPTY) as (there, client):
         began = time.monotonic()
         ask(client)
-        assert 1 <= time.monotonic() - began < 5
+        assert 1 <= time.monotonic() - began < 15
         assert len(there.asked) == 2
 
 
 def test_too_many_requests_for_longer_than_the_question_may_take_are_left_to_whoever_asks() -> None:
-    with serving(http(429, Retry_After="3600")) as (there, client):
+    with serving(http(429, Retry_After="3600"), profile=QUICK) as (there, client):
         began = time.monotonic()
         failed = failure(client)
         assert (failed.fault, failed.status, failed.retry_after) == (Fault.TOO_MANY, 429, 30)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < QUICK.total_seconds + 1
         assert len(there.asked) == 1
 
 
 def test_latency_beyond_the_read_timeout_is_too_slow_and_not_asked_again() -> None:
     began = time.monotonic()
-    assert fault_of(thinks(5)) == (Fault.TOO_SLOW, 1)
+    assert fault_of(thinks(5), profile=QUICK) == (Fault.TOO_SLOW, 1)
     assert QUICK.read_seconds <= time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nX-Long: ", HEAD])
 def test_a_drip_ends_with_the_question(before: bytes) -> None:
     """Each byte comes in time for the read timeout; all of them do not."""
-    with serving(drips(before)) as (there, client):
+    with serving(drips(before), profile=QUICK) as (there, client):
         began = time.monotonic()
         assert failure(client).fault in (Fault.TOO_SLOW, Fault.NO_CONNECTION)
         assert time.monotonic() - began < QUICK.total_seconds + 1
     with serving(drips(HEAD), profile=INTERACTIVE) as (there, client):
         began = time.monotonic()
         assert failure(client).fault is Fault.TOO_SLOW
-        assert 0.7 < time.monotonic() - began < 1.3
+        assert 0.7 < time.monotonic() - began < 3
         assert len(there.asked) == 1
 
 
 def test_pauses_and_tries_end_with_the_question_too() -> None:
     """The end is that of the question, not of each try: what is left of it is what the next try has."""
     slow = Fault.TOO_SLOW, QUICK.total_seconds
-    with serving(http(503, Retry_After="1"), drips(HEAD)) as (there, client):
+    with serving(http(503, Retry_After="1"), drips(HEAD), profile=QUICK) as (there, client):
         began = time.monotonic()
         assert (failure(client).fault, len(there.asked)) == (slow[0], 2)
         assert slow[1] - 0.1 < time.monotonic() - began < slow[1] + 1
@@ -165,7 +169,7 @@ def test_whoever_has_to_be_done_earlier_is() -> None:
     with serving(drips(HEAD), ends=time.monotonic() + 0.4) as (there, client):
         began = time.monotonic()
         assert failure(client).fault is Fault.TOO_SLOW
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 3
         assert failure(client).fault is Fault.TOO_SLOW  # past the end nothing is asked
         assert len(there.asked) == client.tally.requests == 1
         assert client.breaker.state.failures == 1
@@ -202,7 +206,7 @@ def test_a_door_that_lets_nobody_in_is_no_connection_within_the_connect_timeout(
         client = HttpTrainerService(f"http://127.0.0.1:{full.getsockname()[1]}", TOKEN, profile=ONCE)
         began = time.monotonic()
         assert failure(client).fault is Fault.NO_CONNECTION
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 3
         for one in waiting:
             one.close()
 
@@ -212,10 +216,10 @@ def test_a_certificate_nobody_trusts_is_no_connection_and_sees_no_token(tmp_path
     strict = ssl.create_default_context()
     with server(says(EMPTY), tls_of_server(certificate)) as there:
         url = f"https://localhost:{there.port}"
-        assert failure(HttpTrainerService(url, TOKEN, profile=ONCE, tls=strict)).fault is Fault.NO_CONNECTION
+        assert failure(HttpTrainerService(url, TOKEN, profile=ONE_TRY, tls=strict)).fault is Fault.NO_CONNECTION
         assert there.asked == []
         # The control: with a certificate that is trusted it is asked.
-        assert ask(HttpTrainerService(url, TOKEN, profile=QUICK, tls=tls_that_trusts(certificate))).items == ()
+        assert ask(HttpTrainerService(url, TOKEN, profile=UNHURRIED, tls=tls_that_trusts(certificate))).items == ()
         assert TOKEN.encode() in there.asked[0]
 
 
@@ -272,14 +276,22 @@ def test_a_cloud_s_credentials_are_no_trainer_service() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [BUSY, http(401), http(200, b"{"), http(200, {"items": 7}), http(302, Location="/"), resets(), thinks(2)],
+    ("answer", "profile"),
+    [
+        (BUSY, UNHURRIED),
+        (http(401), UNHURRIED),
+        (http(200, b"{"), UNHURRIED),
+        (http(200, {"items": 7}), UNHURRIED),
+        (http(302, Location="/"), UNHURRIED),
+        (resets(), UNHURRIED),
+        (thinks(2), QUICK),
+    ],
     ids=["busy", "not-allowed", "not-json", "wrong-shape", "redirect", "reset", "slow"],
 )
 def test_no_failure_tells_token_address_or_answer(
-    answer: bytes | Answer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    answer: bytes | Answer, profile: Profile, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(answer) as (there, client):
+    with serving(answer, profile=profile) as (there, client):
         failed = failure(client)
         told = "".join(traceback.format_exception(failed)) + repr(failed) + repr(client) + str(vars(failed))
         logged = caplog.text + "".join(capsys.readouterr())
