@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     travel_detour: float = Field(1.4, ge=1, le=10)
     """How much longer a way is than the great circle (rule T9)."""
     travel_speed_kmh: float = Field(25.0, ge=1, le=200)
+    zone_disputes: Literal["refuse", "reason"] = "reason"
+    """What becomes of a border that takes ground of another operator's zone: ``refuse`` forbids it, ``reason`` asks
+    why both may serve it."""
     max_absences: int = Field(6, ge=0, le=30)
     """Rule C1."""
     certificate_lease_seconds: int = Field(30, ge=1, le=3600)

@@ -36,7 +36,9 @@ ACROSS = {
     "sign_in_account",
     "sign_in_passkey",
     "sign_in_session",
+    "students_on_shared_ground",
     "zones_at",
+    "zones_in_box",
     "zones_nearest",
     "zones_sharing_a_box",
 }

@@ -86,6 +86,7 @@ def test_the_company_is_older_than_every_id() -> None:
             DESK_WORK
             | {
                 Permission.ASSIGNMENT_APPROVE,
+                Permission.ZONE_WRITE,
                 Permission.TRAINER_WRITE,
                 Permission.HOUSEHOLD_EXPORT,
                 Permission.USER_READ,

@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    FetchedValue,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.bookings.rules import (
@@ -28,6 +38,10 @@ class Booking(Base):
     __tablename__ = "bookings"
     __table_args__ = owned_table(
         owned_key("zone_id", "zones"),
+        ForeignKeyConstraint(
+            ["operator_id", "zone_id", "zone_version"],
+            ["zone_versions.operator_id", "zone_versions.zone_id", "zone_versions.number"],
+        ),
         owned_key("household_id", "households"),
         CheckConstraint(PLACE, name="place"),
         CheckConstraint("total_sessions IN (10, 20, 30)", name="total_sessions"),
@@ -46,6 +60,8 @@ class Booking(Base):
     reference: Mapped[str] = mapped_column(String(9))
     """What people say on the phone: eight letters and digits, random."""
     zone_id: Mapped[UUID]
+    zone_version: Mapped[int] = mapped_column(FetchedValue(), server_onupdate=FetchedValue())
+    """The version of its zone that it was made under, by a trigger; it stays when the border moves."""
     household_id: Mapped[UUID]
     course_id: Mapped[UUID] = mapped_column(ForeignKey("courses.id"))
     class_type: Mapped[ClassType] = mapped_column(word(ClassType, "class_type"))

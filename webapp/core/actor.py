@@ -34,6 +34,7 @@ class Permission(StrEnum):
     HOUSEHOLD_WRITE = "household.write"
     COURSE_READ = "course.read"
     ZONE_READ = "zone.read"
+    ZONE_WRITE = "zone.write"
     TRAINER_READ = "trainer.read"
     TRAINER_WRITE = "trainer.write"
     TRAINER_SYNC_READ = "trainer_sync.read"
@@ -80,6 +81,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.FRANCHISE_MANAGER: _DESK
     | {
         Permission.ASSIGNMENT_APPROVE,
+        Permission.ZONE_WRITE,
         Permission.TRAINER_WRITE,
         Permission.HOUSEHOLD_EXPORT,
         Permission.USER_READ,

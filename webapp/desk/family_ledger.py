@@ -64,7 +64,7 @@ LEDGER: Final[Mapping[str, Held]] = {
             "closed_reason",
         ),
         kept={
-            KEYS: ("id", "operator_id", "reference", "zone_id", "household_id", "course_id"),
+            KEYS: ("id", "operator_id", "reference", "zone_id", "zone_version", "household_id", "course_id"),
             STAFF: ("created_by",),
             CHAIN: ("retried", "version"),
             COUNTED: (
@@ -217,6 +217,7 @@ OF_NO_FAMILY: Final[Mapping[str, str]] = {
     "courses": "the catalogue",
     "zones": "territories",
     "zone_set": "a stamp of all territories",
+    "zone_versions": "territories",
     "trainers": "trainers",
     "trainer_courses": "trainers",
     "trainer_zones": "trainers",

@@ -21,9 +21,11 @@ Thing = TypeVar("Thing")
 
 _INSERT: Final = text("""
     INSERT INTO zones (id, franchise_id, created_at, name, name_key, label, kind, center_lat, center_lng, radius_km,
-                       ring, max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active)
+                       ring, max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active,
+                       changed_at, changed_by, changed_by_name)
     SELECT id, franchise_id, created_at, name, name_key, label, kind, center_lat, center_lng, radius_km, ring,
-           max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active
+           max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active,
+           changed_at, changed_by, changed_by_name
     FROM jsonb_populate_recordset(CAST(NULL AS zones), CAST(:rows AS jsonb))
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -33,7 +35,9 @@ _UPDATE: Final = text("""
     SET name = r.name, name_key = r.name_key, label = r.label, kind = r.kind, center_lat = r.center_lat,
         center_lng = r.center_lng, radius_km = r.radius_km, ring = r.ring, max_travel_km = r.max_travel_km,
         bounds = r.bounds, area_km2 = r.area_km2, time_zone = r.time_zone,
-        travel_buffer_minutes = r.travel_buffer_minutes, active = r.active
+        travel_buffer_minutes = r.travel_buffer_minutes, active = r.active,
+        changed_at = greatest(r.changed_at, z.changed_at + interval '1 microsecond'), changed_by = r.changed_by,
+        changed_by_name = r.changed_by_name, change_reason = NULL
     FROM jsonb_populate_recordset(CAST(NULL AS zones), CAST(:rows AS jsonb)) AS r
     WHERE z.id = r.id
 """)
@@ -54,12 +58,15 @@ def lock_zones(db: Session, zone_ids: Collection[UUID]) -> None:
 
 
 def insert_zones(db: Session, rows: Sequence[dict[str, Any]]) -> set[UUID]:
-    """Draw zones, whole rows but the generated owner. The ids of those that are drawn: a name in use keeps its zone."""
+    """Draw zones, whole rows with who draws them, but owner and version, which the database makes.
+
+    The ids of those that are drawn: a name in use keeps its zone.
+    """
     return set(db.scalars(_INSERT, {"rows": _json(rows)}))
 
 
 def update_zones(db: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Make zones what the rows say, by ``id``. Raises ``IntegrityError`` as the database refuses."""
+    """Make zones what the rows say, by ``id``, with who says so. Raises ``IntegrityError`` as the database refuses."""
     db.execute(_UPDATE, {"rows": _json(rows)})
 
 

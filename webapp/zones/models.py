@@ -1,16 +1,16 @@
-"""Territories, and the stamp of all of them together."""
+"""Territories, every state they ever had, and the stamp of all of them together."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Computed, FetchedValue, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.geo import Bounds, Location
 from webapp.core.ids import COMPANY_ID
-from webapp.db.base import Base, owned_table, word
+from webapp.db.base import Base, owned_key, owned_table, word
 from webapp.db.geo_types import Box, Ring
 from webapp.zones.rules import ZoneKind
 
@@ -41,6 +41,7 @@ class Zone(Base):
         CheckConstraint("max_travel_km > 0 AND max_travel_km <= 500", name="max_travel_range"),
         CheckConstraint("travel_buffer_minutes BETWEEN 0 AND 240", name="travel_buffer"),
         CheckConstraint("area_km2 > 0", name="area"),
+        CheckConstraint("version >= 1", name="version"),
         Index("uq_zones_company_name_key", "name_key", unique=True, postgresql_where=text("franchise_id IS NULL")),
         Index(
             "uq_zones_franchise_name_key",
@@ -73,6 +74,47 @@ class Zone(Base):
     travel_buffer_minutes: Mapped[int]
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(server_default=text("1"), server_onupdate=FetchedValue())
+    """Counted by a trigger with every change of what a version holds."""
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[UUID | None]
+    changed_by_name: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
+    change_reason: Mapped[str | None] = mapped_column(String(400))
+    """Why it is as it is: why it may share ground with another operator's zone, among others."""
+
+
+class ZoneVersion(Base):
+    """What a zone was from ``valid_from`` until ``valid_until``; one of each zone is open. Triggers write them."""
+
+    __tablename__ = "zone_versions"
+    __table_args__ = (
+        UniqueConstraint("operator_id", "zone_id", "number"),
+        owned_key("zone_id", "zones", ondelete="CASCADE"),
+        CheckConstraint("number >= 1", name="number"),
+        CheckConstraint("valid_until > valid_from", name="order"),
+        Index("uq_zone_versions_open", "zone_id", unique=True, postgresql_where=text("valid_until IS NULL")),
+    )
+
+    operator_id: Mapped[UUID]
+    zone_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    valid_from: Mapped[datetime]
+    valid_until: Mapped[datetime | None]
+    name: Mapped[str] = mapped_column(String(120))
+    label: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[ZoneKind] = mapped_column(word(ZoneKind, "kind"))
+    center_lat: Mapped[float]
+    center_lng: Mapped[float]
+    radius_km: Mapped[float | None]
+    ring: Mapped[tuple[Location, ...] | None] = mapped_column(Ring)
+    max_travel_km: Mapped[float | None]
+    area_km2: Mapped[float]
+    time_zone: Mapped[str] = mapped_column(String(64))
+    travel_buffer_minutes: Mapped[int]
+    active: Mapped[bool]
+    changed_by: Mapped[UUID | None]
+    changed_by_name: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(String(400))
 
 
 class ZoneSet(Base):

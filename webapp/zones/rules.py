@@ -19,6 +19,7 @@ __all__ = [
     "MAX_RADIUS_KM",
     "MAX_TRAVEL_BUFFER_MINUTES",
     "ContainingZone",
+    "Disputes",
     "ZoneCommand",
     "ZoneFacts",
     "ZoneKind",
@@ -41,6 +42,13 @@ class ZoneKind(StrEnum):
 
     CIRCLE = "circle"
     POLYGON = "polygon"
+
+
+class Disputes(StrEnum):
+    """What becomes of a border that takes ground of another operator's zone: it is refused, or it needs a reason."""
+
+    REFUSE = "refuse"
+    REASON = "reason"
 
 
 @dataclass(frozen=True, slots=True)

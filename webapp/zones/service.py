@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import NoReturn
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
 from uuid import UUID
 
 from sqlalchemy import select
@@ -18,25 +18,38 @@ from webapp.db.base import detail_of, violates
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.operators.rules import franchise_of, operator_of
-from webapp.zones import bulk, queries
+from webapp.zones import bulk, disputes, queries
 from webapp.zones.importing import ImportPlan, plan_import, ring_of_name
 from webapp.zones.models import Zone
-from webapp.zones.rules import ZoneCommand
+from webapp.zones.rules import Disputes, ZoneCommand
 from webapp.zones.sound import SoundZone, changed_facts, facts_of, sound
 
+MAX_REASON = 400
+_INSTANT = timedelta(microseconds=1)
 _NAME_TAKEN = ("uq_zones_company_name_key", "uq_zones_franchise_name_key")
 
 
-def create(work: Work, command: ZoneCommand, *, by: Actor, now: datetime) -> UUID:
+def create(
+    work: Work,
+    command: ZoneCommand,
+    *,
+    by: Actor,
+    now: datetime,
+    reason: str = "",
+    asking: Disputes | None = None,
+) -> UUID:
     """Draw a zone for the company or a franchise.
 
-    Raises ``Invalid`` for the field at fault (a name in use within the operator is one: rule Z1), ``NotFound`` for an
-    operator that is not the actor's.
+    ``asking`` says what becomes of ground that is another operator's already; without it nobody is asked (files, the
+    desk itself). Raises ``Invalid`` for the field at fault (a name in use within the operator is one: rule Z1; a
+    dispute is another), ``NotFound`` for an operator that is not the actor's.
     """
-    checked = sound(command)
+    checked, why = sound(command), _reason(reason)
     operator_id = operator_of(command.franchise_id)
     _may_draw(by, operator_id)
-    zone = Zone(id=new_id(), franchise_id=command.franchise_id, created_at=now, **checked.columns)
+    disputed = disputes.settle(work.db, checked, operator_id=operator_id, reason=why, asking=asking)
+    told = _told_by(by, now) | {"change_reason": why}
+    zone = Zone(id=new_id(), franchise_id=command.franchise_id, created_at=now, **checked.columns, **told)
     work.db.add(zone)
     _flush(work, zone.id, checked.command.name)
     audit.record(
@@ -46,29 +59,53 @@ def create(work: Work, command: ZoneCommand, *, by: Actor, now: datetime) -> UUI
         zone.id,
         operator_id=operator_id,
         by=by,
-        after=facts_of(checked.command),
+        after=facts_of(checked.command) | _disputed(disputed),
         at=now,
     )
     return zone.id
 
 
-def change(work: Work, zone_id: UUID, command: ZoneCommand, *, by: Actor, now: datetime) -> bool:
+def change(
+    work: Work,
+    zone_id: UUID,
+    command: ZoneCommand,
+    *,
+    by: Actor,
+    now: datetime,
+    seen: int | None = None,
+    reason: str = "",
+    asking: Disputes | None = None,
+) -> bool:
     """Redraw, rename, retire or revive a zone; whether anything changed. Its operator never changes.
 
-    Raises ``NotFound`` for a zone that is not there or not the actor's, ``Invalid`` for the field at fault, and
+    ``seen`` is the version that whoever changes it has looked at, ``asking`` as in ``create``: a border that gains no
+    ground of other operators is not asked about. Raises ``NotFound`` for a zone that is not there or not the actor's,
+    ``Invalid`` for the field at fault, ``Conflict`` ``zone-changed`` for a version that is not the present one, and
     ``Conflict`` for another time zone while trainers work here.
     """
+    why = _reason(reason)
     zone = work.db.scalar(
         select(Zone).where(Zone.id == zone_id, owned_by(Zone.operator_id, by)).with_for_update(key_share=True)
     )
     if zone is None:
         raise NotFound()
+    if seen is not None and seen != zone.version:
+        raise Conflict(
+            "zone-changed",
+            "%(who)s changed this zone meanwhile. Nothing of yours is saved: look at it as it is now.",
+            who=zone.changed_by_name or "?",
+        )
     known = queries.as_command(zone)
     checked = sound(command, kept=zone.ring)
     before, after = changed_facts(known, checked.command)
     if not after:
         return False
-    for name, value in checked.columns.items():
+    disputed = disputes.settle(
+        work.db, checked, operator_id=zone.operator_id, reason=why, asking=asking, before=known, zone_id=zone_id
+    )
+    # Versions follow each other in time, whatever the clock does.
+    told = _told_by(by, max(now, zone.changed_at + _INSTANT)) | {"change_reason": why}
+    for name, value in (checked.columns | told).items():
         setattr(zone, name, value)
     _flush(work, zone_id, checked.command.name)
     audit.record(
@@ -79,7 +116,7 @@ def change(work: Work, zone_id: UUID, command: ZoneCommand, *, by: Actor, now: d
         operator_id=zone.operator_id,
         by=by,
         before=before,
-        after=after,
+        after=after | _disputed(disputed),
         at=now,
     )
     return True
@@ -111,7 +148,7 @@ def import_zones(
 
 def _draw_all(work: Work, commands: Sequence[ZoneCommand], *, operator_id: UUID, by: Actor, now: datetime) -> None:
     drawn = {new_id(): SoundZone(command) for command in commands}
-    own = {"franchise_id": franchise_of(operator_id), "created_at": now}
+    own = {"franchise_id": franchise_of(operator_id), "created_at": now, **_told_by(by, now)}
     done = bulk.insert_zones(work.db, [{"id": id_, **own, **zone.columns} for id_, zone in drawn.items()])
     for zone_id, zone in drawn.items():
         if zone_id not in done:
@@ -138,17 +175,36 @@ def _change_all(
 ) -> None:
     changed = {id_: SoundZone(command) for id_, command in changes}
     try:
-        bulk.update_zones(work.db, [{"id": id_, **zone.columns} for id_, zone in changed.items()])
+        told = _told_by(by, now)
+        bulk.update_zones(work.db, [{"id": id_, **zone.columns, **told} for id_, zone in changed.items()])
     except IntegrityError as error:
         _refuse(error, {str(id_): zone.command.name for id_, zone in changed.items()})
-    told = {id_: changed_facts(known[id_], zone.command) for id_, zone in changed.items()}
+    facts = {id_: changed_facts(known[id_], zone.command) for id_, zone in changed.items()}
     audit.record_all(
         work,
         [
             audit.entry("zone.changed", "zone", id_, operator_id=operator_id, by=by, before=before, after=after, at=now)
-            for id_, (before, after) in told.items()
+            for id_, (before, after) in facts.items()
         ],
     )
+
+
+def _told_by(by: Actor, now: datetime) -> dict[str, Any]:
+    """Who made a zone what it is, and when: the columns that its version takes over."""
+    return {"changed_at": now, "changed_by": by.id, "changed_by_name": by.name}
+
+
+def _reason(text: str) -> str | None:
+    """A reason on one line, ``None`` for none. Raises ``Invalid`` for field ``reason``."""
+    reason = " ".join(text.split())
+    if len(reason) > MAX_REASON:
+        raise Invalid("reason-long", "Keep the reason under %(limit)s characters.", field="reason", limit=MAX_REASON)
+    return reason or None
+
+
+def _disputed(zone_ids: Sequence[UUID]) -> dict[str, Any]:
+    """The audit names the zones whose ground was taken; the reason stands with the version alone."""
+    return {"disputes": sorted(map(str, zone_ids))} if zone_ids else {}
 
 
 def _may_draw(by: Actor, operator_id: UUID) -> None:

@@ -38,6 +38,8 @@ _STEP_KM: Final = 2.0
 _MOST_STEPS: Final = 256
 _NOTHING_KM2: Final = 1e-6
 """A square metre: neighbours share a border, not ground, whatever their floats make of it."""
+_NEVER_MOVED_KM2: Final = 1e-4
+"""A hundred square metres: a border that a corner was put on is bent to a map at other places, and has not moved."""
 _WHERE: Final = re.compile(r"\[(\S+) (\S+)\]")
 
 Points = NDArray[np.float64]
@@ -86,6 +88,20 @@ def overlap_km2(a: Shape, b: Shape) -> float:
         circle, other = (a, b) if a.ring is None else (b, a)
         area = _with_circle(circle.center, circle.radius_km or 0.0, other)
     return area if area > _NOTHING_KM2 else 0.0
+
+
+def gained_km2(before: Shape, after: Shape, other: Shape) -> float:
+    """The ground of ``other`` that a shape has taken in with a change and did not have before, in square kilometres."""
+    if overlap_km2(after, other) == 0:
+        return 0.0
+    if before.ring is not None and after.ring is not None and other.ring is not None:
+        gained = _less(_cut(_flat(after.ring), _flat(other.ring)), _flat(before.ring))
+        area = sum(_area_km2(part) for part in shapely.get_parts(gained))
+    else:
+        on_map = _Map(other.center)
+        now, theirs, was = (on_map.shape(shape) for shape in (after, other, before))
+        area = float(shapely.area(_less(_cut(now, theirs), was)))
+    return area if area > _NEVER_MOVED_KM2 else 0.0
 
 
 def _with_circle(center: Location, radius_km: float, other: Shape) -> float:
@@ -155,6 +171,11 @@ def _cut(a: Any, b: Any) -> Any:
     return shapely.intersection(*(shape if shapely.is_valid(shape) else shapely.make_valid(shape) for shape in (a, b)))
 
 
+def _less(a: Any, b: Any) -> Any:
+    """What the first has and the second has not."""
+    return shapely.difference(a, b if shapely.is_valid(b) else shapely.make_valid(b))
+
+
 def _simplified(ring: tuple[Location, ...], tolerance_m: float) -> tuple[Location, ...]:
     """Fewer of the same corners (Douglas and Peucker 1973, keeping the ring simple), in metres at its middle."""
     width = _KM_PER_DEGREE * 1000 * cos(radians(sum(corner.lat for corner in ring) / len(ring)))
@@ -183,6 +204,10 @@ class _Map:
 
     def __init__(self, center: Location) -> None:
         self._lat, self._lng = radians(center.lat), radians(center.lng)
+
+    def shape(self, shape: Shape) -> Any:
+        """A shape on the map."""
+        return self.ring(shape.ring) if shape.ring is not None else self.circle(shape.center, shape.radius_km or 0.0)
 
     def own_circle(self, radius_km: float) -> Any:
         """The circle about the centre of the map."""
