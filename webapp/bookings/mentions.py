@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 from webapp.bookings.models import Booking
 from webapp.bookings.rules import BookingStatus
 from webapp.core.actor import Actor
+from webapp.core.geo import Bounds, Location
 from webapp.courses.models import Course
 from webapp.db.tenancy import owned_by
+from webapp.zones.effect import Placed
 
 OVER = (BookingStatus.COMPLETED, BookingStatus.CANCELLED)
 """Bookings that need nobody any more; all others are live."""
@@ -38,6 +40,19 @@ class Mention:
 def live_by_zone(db: Session, zone_ids: Collection[UUID], actor: Actor) -> dict[UUID, int]:
     """How many live bookings each of the zones has; zones without one are absent."""
     return _counts(db, _live(Booking.zone_id, actor).where(Booking.zone_id.in_(zone_ids)))
+
+
+def live_in(db: Session, zone_id: UUID, bounds: Bounds, actor: Actor) -> tuple[Placed, ...]:
+    """The live bookings that were made in a zone or whose place lies in a box, among those the actor may see."""
+    rows = db.execute(
+        select(Booking.id, Booking.reference, Booking.lat, Booking.lng, Booking.zone_id, Booking.zone_version).where(
+            Booking.status.not_in(OVER),
+            owned_by(Booking.operator_id, actor),
+            (Booking.zone_id == zone_id) | Booking.lat.between(bounds.south, bounds.north),
+        )
+    )
+    found = (Placed(row.id, row.reference, Location(row.lat, row.lng), row.zone_id, row.zone_version) for row in rows)
+    return tuple(one for one in found if one.zone_id == zone_id or bounds.contains(one.place))
 
 
 def live_by_course(db: Session, actor: Actor) -> dict[UUID, int]:

@@ -24,9 +24,10 @@ from webapp.schedule.queries import booked_from, slots_of_trainer
 from webapp.trainers import queries as trainers
 from webapp.trainers import questions as trainer_pages
 from webapp.trainers.mentions import blocks_of_household
+from webapp.trainers.placed import trainers_in
 from webapp.trainers.week import WeekSlot
 from webapp.zones import queries as zones
-from webapp.zones import views as zone_pages
+from webapp.zones import questions as zone_pages
 
 
 def register(app: Flask) -> None:
@@ -34,6 +35,8 @@ def register(app: Flask) -> None:
     zone_pages.TRAINERS_OF.answer_with(app, _trainers_of_zone)
     zone_pages.TRAINERS_BY.answer_with(app, _trainers_by_zone)
     zone_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_zone)
+    zone_pages.BOOKINGS_IN.answer_with(app, bookings.live_in)
+    zone_pages.TRAINERS_IN.answer_with(app, trainers_in)
     trainer_pages.SLOTS_OF.answer_with(app, _slots_of_trainer)
     trainer_pages.BOOKED_FROM.answer_with(app, _booked_from)
     trainer_pages.FIND_TOWN.answer_with(app, find_town)

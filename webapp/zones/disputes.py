@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from webapp.core.errors import Invalid
 from webapp.zones.models import ZoneSet
 from webapp.zones.neighbours import SharedGround, ground_shared_with, zones_meeting
-from webapp.zones.rules import Disputes, ZoneCommand
+from webapp.zones.rules import Disputes, ZoneCommand, said_km2
 from webapp.zones.shapes import Shape
 from webapp.zones.sound import SoundZone
 
@@ -71,10 +71,3 @@ def _refusal(code: str, sentence: str, field: str, ground: SharedGround) -> Inva
     return Invalid(
         code, sentence, field=field, zone=zone.name, operator=zone.operator_name, area=said_km2(ground.gained_km2)
     )
-
-
-def said_km2(area: float) -> str:
-    """Square kilometres as people say them, never as none where there is some."""
-    if area >= 10:
-        return f"{area:.0f}"
-    return f"{area:.1f}" if area >= 0.1 else f"{area:.3g}" if area >= 0.0001 else "0.0001"

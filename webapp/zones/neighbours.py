@@ -20,6 +20,7 @@ from webapp.core.geo import Bounds, Location, distance_km
 from webapp.db.geo_types import Ring, ring_of
 from webapp.zones.rules import ZoneFacts, ZoneKind
 from webapp.zones.shapes import Shape, gained_km2, overlap_km2
+from webapp.zones.sound import bounds_of
 
 MOST: Final = 1000
 """Most neighbours that are looked at: the oldest."""
@@ -60,6 +61,11 @@ class Neighbour:
     def shape(self) -> Shape:
         """What is cut with others."""
         return Shape(self.center, self.radius_km, self.ring)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The box around it, never smaller than what a lookup counts as inside."""
+        return bounds_of(self.center, self.radius_km, self.ring)
 
     @property
     def facts(self) -> ZoneFacts:

@@ -79,6 +79,12 @@ class ZoneDetail:
     travel_buffer_minutes: int
     active: bool
     created_at: datetime
+    version: int
+    changed_at: datetime
+    changed_by_name: str
+    reason: str | None
+    command: ZoneCommand
+    """What would make the zone what it is."""
 
     @property
     def title(self) -> str:
@@ -196,6 +202,11 @@ def zone(db: Session, zone_id: UUID, *, visible_to: Actor) -> ZoneDetail:
         travel_buffer_minutes=found.travel_buffer_minutes,
         active=found.active,
         created_at=found.created_at,
+        version=found.version,
+        changed_at=found.changed_at,
+        changed_by_name=found.changed_by_name,
+        reason=found.change_reason,
+        command=as_command(found),
     )
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "is_time_zone",
     "name_key",
     "reach_km",
+    "said_km2",
 ]
 
 MAX_RADIUS_KM = 500.0
@@ -176,6 +177,13 @@ def _time_zones() -> frozenset[str]:
 def is_time_zone(name: str) -> bool:
     """Whether the IANA time zone database of this machine knows the name."""
     return name in _time_zones()
+
+
+def said_km2(area: float) -> str:
+    """Square kilometres as people say them, never as none where there is some."""
+    if area >= 10:
+        return f"{area:.0f}"
+    return f"{area:.1f}" if area >= 0.1 else f"{max(area, 0.0001):.1g}"
 
 
 def _is_length(km: float | None) -> bool:

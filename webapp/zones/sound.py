@@ -23,9 +23,7 @@ class SoundZone:
     @property
     def bounds(self) -> Bounds:
         """The box of the index, never smaller than what the lookup counts as inside."""
-        if self.command.ring is not None:
-            return ring_bounds(self.command.ring)
-        return circle_bounds(self.command.measured_center, (self.command.radius_km or 0.0) + _ROUNDING_KM)
+        return bounds_of(self.command.measured_center, self.command.radius_km, self.command.ring)
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -47,6 +45,11 @@ class SoundZone:
             "travel_buffer_minutes": command.travel_buffer_minutes,
             "active": command.active,
         }
+
+
+def bounds_of(center: Location, radius_km: float | None, ring: tuple[Location, ...] | None) -> Bounds:
+    """The box around a shape, never smaller than what a lookup counts as inside."""
+    return ring_bounds(ring) if ring is not None else circle_bounds(center, (radius_km or 0.0) + _ROUNDING_KM)
 
 
 def sound(command: ZoneCommand, *, kept: tuple[Location, ...] | None = None) -> SoundZone:

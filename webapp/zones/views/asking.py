@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from flask import Blueprint, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from sqlalchemy.orm import Session
 
-from webapp.core.actor import Actor, Permission
+from webapp.core.actor import Permission
 from webapp.core.geo import Location
 from webapp.core.names import search_words
 from webapp.db.work import read_only
 from webapp.operators import queries as operators
 from webapp.web.access import current_actor, requires
-from webapp.web.beside import Question
 from webapp.web.htmx import render_page_or_fragment
 from webapp.web.pagination import Page, page_args
 from webapp.zones import queries
 from webapp.zones.forms import PlaceForm, ZoneFilter
+from webapp.zones.questions import BOOKINGS_BY, TRAINERS_BY, TRAINERS_OF
 from webapp.zones.remembered import serving_zones
-
-bp = Blueprint("zones", __name__, url_prefix="/zones")
-
-TRAINERS_OF: Question[[Session, UUID, Actor], Mapping[UUID, str]] = Question("zones.trainers_of")
-TRAINERS_BY: Question[[Session, Collection[UUID], Actor], Mapping[UUID, int]] = Question("zones.trainers_by")
-BOOKINGS_BY: Question[[Session, Collection[UUID], Actor], Mapping[UUID, int]] = Question("zones.bookings_by")
+from webapp.zones.views.blueprint import bp, linked
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +56,6 @@ class PlacePage:
     zones: tuple[queries.ZoneAt, ...]
     nearest: tuple[queries.ZoneAt, ...]
     linked_operator: UUID | None
-
-
-def _linked(actor: Actor) -> UUID | None:
-    return None if actor.sees_everything else actor.operator_id
 
 
 @bp.get("")
@@ -110,7 +100,7 @@ def show(zone_id: UUID) -> ResponseReturnValue:
             overlaps=queries.overlaps_of(db, zone_id),
             trainers=TRAINERS_OF(db, zone_id, actor),
             bookings=BOOKINGS_BY(db, [zone_id], actor).get(zone_id, 0),
-            linked_operator=_linked(actor),
+            linked_operator=linked(actor),
         )
     return render_template("zones/show.html", page=zone)
 
@@ -130,5 +120,5 @@ def lookup() -> ResponseReturnValue:
         if not found:
             with read_only() as db:
                 nearest = queries.nearest_zones(db, place)
-    page = PlacePage(place, found, nearest, _linked(current_actor()))
+    page = PlacePage(place, found, nearest, linked(current_actor()))
     return render_template("zones/lookup.html", page=page, form=form), 200 if valid else 422
