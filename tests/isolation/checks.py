@@ -40,6 +40,7 @@ SHOWS: Final = {
     "desk.edit_preview",
     "desk.export_family",
     "desk.preview",
+    "zones.preview",
 }
 """Changing routes that answer with what was asked for; every other one leads on when it has worked."""
 

@@ -49,6 +49,12 @@ class ZoneFilter(BaseForm):
     operator = UuidSelectField(_l("Operator"))
 
 
+class HolesFilter(BaseForm):
+    """Whose zones to look between, read from the address."""
+
+    operator = UuidSelectField(_l("Operator"))
+
+
 class PlaceForm(BaseForm):
     """A place to look up, read from the address."""
 

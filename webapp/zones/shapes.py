@@ -192,7 +192,7 @@ def _map_radius(radius_km: float) -> float:
 
 def _area_km2(part: Any) -> float:
     """The area on the sphere of a part of the plane of degrees."""
-    if part.geom_type != "Polygon":
+    if part.geom_type != "Polygon" or part.is_empty:
         return 0.0
     corners = [Location(lat, lng) for lng, lat in part.exterior.coords[:-1]]
     middle = part.centroid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webapp.zones.views import asking, drawing
+from webapp.zones.views import asking, drawing, history
 from webapp.zones.views.blueprint import bp
 
-__all__ = ["asking", "bp", "drawing"]
+__all__ = ["asking", "bp", "drawing", "history"]

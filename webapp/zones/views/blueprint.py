@@ -10,10 +10,11 @@ from flask import Blueprint, current_app, request
 from webapp.config import Settings
 from webapp.core.actor import Actor
 from webapp.zones.rules import Disputes
-from webapp.zones.words import area, students_exactly, students_roughly
+from webapp.zones.words import area, changes_told, students_exactly, students_roughly
 
 bp = Blueprint("zones", __name__, url_prefix="/zones")
 bp.add_app_template_filter(area, "area")
+bp.add_app_template_global(changes_told, "changes_told")
 bp.add_app_template_global(students_exactly, "students_exactly")
 bp.add_app_template_global(students_roughly, "students_roughly")
 

@@ -14,6 +14,7 @@ from webapp.core import clock
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID
+from webapp.core.words import msgid
 from webapp.db.work import read_only, retrying
 from webapp.operators.queries import OperatorRow, operator_seen_by, operators_index
 from webapp.web.access import current_actor, requires
@@ -189,7 +190,9 @@ def _sent(form: ZoneForm, operator_id: UUID) -> ZoneCommand | None:
         return None
     faults = faults_of(command)
     for fault in faults:
-        form.refuse(fault)
+        at_sea = fault.field == "time_zone" and not form.time_zone.data
+        sentence = msgid("Choose a time zone: the place does not tell it.")
+        form.refuse(Invalid(fault.code, sentence, field="time_zone") if at_sea else fault)
     return None if faults else command
 
 
