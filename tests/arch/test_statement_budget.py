@@ -147,6 +147,7 @@ ASKED: dict[str, str] = {
     "trainer_service.link": "SELECT 'franchise' AS kind, 'F-1' AS name UNION ALL SELECT 'trainer', 'T-2'",
     "trainer_service.quarantine": "SELECT 'no-time-zone' AS reason",
     "trainers.index": "SELECT name AS q FROM trainers ORDER BY id LIMIT 1",
+    "zones.holes": "SELECT CAST(:own AS uuid) AS operator",
     "zones.index": "SELECT name AS q FROM zones ORDER BY id LIMIT 1",
     "zones.lookup": "SELECT center_lat || ', ' || center_lng AS place FROM zones ORDER BY id LIMIT 1",
 }

@@ -117,6 +117,11 @@ TYPED: Final = {
     "current": "correct horse battery staple",
     "new": "another horse, another battery",
     "again": "another horse, another battery",
+    "center_lat": "17.1",
+    "center_lng": "78.1",
+    "radius_km": "2",
+    "corners": "17.1, 78.1\n17.1, 78.2\n17.2, 78.2",
+    "max_travel_km": "5",
 }
 """What is typed into fields that a page leaves empty."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,6 +14,9 @@ from webapp.zones.neighbours import SharedGround, ground_shared_with, zones_meet
 from webapp.zones.rules import Disputes, ZoneCommand, said_km2
 from webapp.zones.shapes import Shape
 from webapp.zones.sound import SoundZone
+
+MOST_AROUND: Final = 10_000
+"""Most zones around that are looked at: seconds of cutting shapes."""
 
 
 def settle(
@@ -34,16 +38,22 @@ def settle(
     if asking is None or not zone.command.active:
         return []
     db.execute(select(ZoneSet.version).with_for_update())
-    neighbours = [
-        near for near in zones_meeting(db, zone.bounds) if near.operator_id != operator_id and near.id != zone_id
-    ]
+    around = zones_meeting(db, zone.bounds, most=MOST_AROUND + 1)
+    if len(around) > MOST_AROUND:
+        raise Invalid(
+            "zones-around",
+            "More than %(limit)s zones lie around this ground: draw a smaller zone.",
+            field=_field_of(zone),
+            limit=MOST_AROUND,
+        )
+    neighbours = [near for near in around if near.operator_id != operator_id and near.id != zone_id]
     grounds = ground_shared_with(neighbours, shape_of(zone.command), before=served(before))
     disputed = [ground for ground in grounds if ground.gained_km2 > 0]
     if disputed and asking is Disputes.REFUSE:
         raise _refusal(
             "zone-disputed",
             "%(zone)s of %(operator)s has %(area)s km² of this ground already. Draw the border around it.",
-            "corners" if zone.command.ring is not None else "radius_km",
+            _field_of(zone),
             disputed[0],
         )
     if disputed and reason is None:
@@ -54,6 +64,11 @@ def settle(
             disputed[0],
         )
     return [ground.zone.id for ground in disputed]
+
+
+def _field_of(zone: SoundZone) -> str:
+    """The field of a shape that has to give way."""
+    return "corners" if zone.command.ring is not None else "radius_km"
 
 
 def shape_of(command: ZoneCommand) -> Shape:

@@ -92,7 +92,7 @@ class ZoneForm(BaseForm):
     corners = BorderField(_l("Corners"))
     geojson = BorderFileField(_l("GeoJSON file"))
     simplify_m = ChoiceSelectField(
-        _l("Fewer corners"),
+        _l("Simplify"),
         coerce=int,
         choices=[
             ("", _l("As drawn")),
@@ -101,7 +101,7 @@ class ZoneForm(BaseForm):
     )
     max_travel_km = LengthField(_l("Trainers come from at most (km)"))
     time_zone = ChoiceSelectField(_l("Time zone"))
-    travel_buffer_minutes = MinutesField(_l("Travel buffer in minutes"))
+    travel_buffer_minutes = MinutesField(_l("Travel buffer in minutes"), default=0)
     active = BooleanField(_l("Active"), default=True)
     reason = TextField(_l("Reason"), max_length=MAX_REASON)
     version = NumberSeenField()
