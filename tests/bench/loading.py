@@ -107,3 +107,15 @@ def without_triggers(db: Db) -> Iterator[None]:
     db.execute("SET session_replication_role = replica")
     yield
     db.execute("SET session_replication_role = DEFAULT")
+
+
+def keep_zone_versions(db: Db) -> None:
+    """What the triggers would have kept of zones that were loaded past them: the first version of each."""
+    held = (
+        "name, label, kind, center_lat, center_lng, radius_km, ring, max_travel_km, area_km2, time_zone,"
+        " travel_buffer_minutes, active"
+    )
+    db.execute(
+        f"INSERT INTO zone_versions (operator_id, zone_id, number, valid_from, {held}, changed_by_name)"
+        f" SELECT operator_id, id, version, changed_at, {held}, changed_by_name FROM zones"
+    )

@@ -14,7 +14,7 @@ from psycopg import Connection
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from tests.bench.loading import Db, copy_rows, without_triggers
+from tests.bench.loading import Db, copy_rows, keep_zone_versions, without_triggers
 from tests.bench.world import NOW, SEED
 from webapp.core.geo import EARTH_RADIUS_KM, Location
 from webapp.core.ids import COMPANY_ID, new_id
@@ -73,6 +73,7 @@ def load(db: Connection, number: int) -> None:
             ((id_, "franchise", f"Franchise {n}", f"franchise {n}", NOW) for n, id_ in enumerate(owners)),
         )
         _copy_zones(db, number, tuple(owners))
+        keep_zone_versions(db)
     db.execute("UPDATE zone_set SET version = gen_random_uuid()")
     db.execute("VACUUM (ANALYZE)")
 
@@ -82,7 +83,7 @@ def _copy_zones(db: Db, number: int, owners: tuple[UUID, ...]) -> None:
     rows = []
     for command in commands(number, owners=owners):
         row = SoundZone(command).columns
-        row |= {"id": new_id(), "franchise_id": command.franchise_id, "created_at": NOW}
+        row |= {"id": new_id(), "franchise_id": command.franchise_id, "created_at": NOW, "changed_at": NOW}
         row |= {"bounds": box_text(row["bounds"]), "kind": row["kind"].value}
         row["ring"] = row["ring"] and numbers_of(row["ring"])
         columns = columns or list(row)

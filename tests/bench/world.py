@@ -18,7 +18,7 @@ from uuid import UUID
 
 import psycopg
 
-from tests.bench.loading import Db, copy_rows, indexes_afterwards, insert_select, without_triggers
+from tests.bench.loading import Db, copy_rows, indexes_afterwards, insert_select, keep_zone_versions, without_triggers
 from webapp import embedded
 from webapp.core.actor import Actor, ActorKind, Role
 from webapp.core.geo import Location, circle_area_km2, circle_bounds
@@ -217,7 +217,7 @@ class _Loader:
         box = Box().bind_processor(None)  # type: ignore[arg-type]  # asks no dialect
         shape = (
             *("id", "franchise_id", "name", "name_key", "kind", "center_lat", "center_lng", "radius_km", "bounds"),
-            *("area_km2", "time_zone", "travel_buffer_minutes", "created_at"),
+            *("area_km2", "time_zone", "travel_buffer_minutes", "created_at", "changed_at"),
         )
         copy_rows(
             self._db,
@@ -226,10 +226,11 @@ class _Loader:
             (
                 (z.zone_id, z.operator_id, f"Zone {z.number}", f"zone {z.number}", "circle", z.center.lat,
                  z.center.lng, RADIUS_KM, box(circle_bounds(z.center, RADIUS_KM)), circle_area_km2(RADIUS_KM),
-                 TIME_ZONE, BUFFER_MINUTES, NOW)
+                 TIME_ZONE, BUFFER_MINUTES, NOW, NOW)
                 for z in zones
             ),
         )  # fmt: skip
+        keep_zone_versions(self._db)
 
     def _roster(self) -> None:
         mine = [(zone, trainer) for zone in self._world.zones for trainer in zone.trainers]
@@ -307,7 +308,7 @@ class _Loader:
         columns = (
             *("id", "operator_id", "reference", "zone_id", "household_id", "course_id", "class_type"),
             *("delivery_mode", "total_sessions", "start_date", "timeslot", "time_zone", "address", "lat", "lng"),
-            *("status", "payment_status", "version", "created_at"),
+            *("status", "payment_status", "version", "created_at", "zone_version"),
         )
         homes = [near(zone.center, self._rng) for zone, *_ in every]
         copy_rows(
@@ -318,7 +319,7 @@ class _Loader:
                 (id_, zone.operator_id, _reference(n), zone.zone_id, family, COURSE_ID, "one_on_one",
                  "weekday_daily", SESSIONS, start, time(hour), TIME_ZONE, "12 Beach Road", home.lat, home.lng,
                  "waitlisted" if trainer is None else "assigned", "unpaid", 1 if trainer is None else 3,
-                 NOW - timedelta(days=30) + timedelta(seconds=n))
+                 NOW - timedelta(days=30) + timedelta(seconds=n), 1)
                 for n, ((zone, id_, trainer, start, hour), family, home) in enumerate(
                     zip(every, families, homes, strict=True)
                 )
