@@ -8,10 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.make import HOME, Make
+from tests.services import Servers
 from tests.web.client import NOW
 from webapp.core.actor import SYSTEM
 from webapp.core.errors import Conflict
@@ -127,24 +128,43 @@ def test_a_zone_that_goes_takes_its_versions_along(db: Database, zone_id: UUID) 
     assert versions(db, zone_id) == []
 
 
-def test_a_second_open_version_and_one_that_ends_before_it_begins_are_refused(db: Database, zone_id: UUID) -> None:
-    added = (
-        "INSERT INTO zone_versions SELECT operator_id, zone_id, 2, valid_from, {until}, name, label, kind, center_lat,"
-        " center_lng, radius_km, ring, max_travel_km, area_km2, time_zone, travel_buffer_minutes, active, changed_by,"
-        " changed_by_name, reason FROM zone_versions"
-    )
-    for until, state in (("NULL", "23505"), ("valid_from", "23514")):
+ADDED = """
+    INSERT INTO zone_versions SELECT operator_id, zone_id, number + 1, valid_from, {until}, name, label, kind,
+    center_lat, center_lng, radius_km, ring, max_travel_km, area_km2, time_zone, travel_buffer_minutes, active,
+    changed_by, changed_by_name, reason FROM zone_versions
+"""
+
+
+@pytest.mark.parametrize(("until", "state"), [("NULL", "23505"), ("valid_from", "23514")])
+def test_a_second_open_version_and_one_that_ends_before_it_begins_are_refused(
+    servers: Servers, db: Database, until: str, state: str
+) -> None:
+    engine = create_engine(servers.admin_url)
+    with engine.connect() as connection, connection.begin() as outer:
+        connection.execute(
+            text(
+                "INSERT INTO zones (id, name, name_key, label, kind, center_lat, center_lng, radius_km, bounds,"
+                " area_km2, time_zone, travel_buffer_minutes, active, created_at) VALUES (gen_random_uuid(), 'z',"
+                " 'z', '', 'circle', 1, 1, 3, box(point(1, 1), point(2, 2)), 28, 'UTC', 0, true, now())"
+            )
+        )
         with pytest.raises(DBAPIError) as refused:
-            sql(db, added.format(until=until))
+            connection.execute(text(ADDED.format(until=until)))
         assert sqlstate_of(refused.value) == state
+        outer.rollback()
+    engine.dispose()
 
 
-@pytest.mark.parametrize("statement", ["UPDATE zone_versions SET radius_km = 9", "DELETE FROM zone_versions"])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE zone_versions SET radius_km = 9", "DELETE FROM zone_versions", ADDED.format(until="now()")],
+)
 def test_the_serving_role_rewrites_no_history(db: Database, zone_id: UUID, statement: str) -> None:
     with pytest.raises(DBAPIError) as refused:
         sql(db, statement)
     assert sqlstate_of(refused.value) == "42501"
-    assert len(versions(db, zone_id)) == 1
+    sql(db, "UPDATE zone_versions SET valid_until = now() + interval '1 year'")
+    assert [row.valid_until for row in versions(db, zone_id)] == [None], "closed by triggers alone"
 
 
 def test_versions_are_their_operator_s_alone(db: Database, make: Make, zone_id: UUID) -> None:

@@ -13,7 +13,7 @@ from webapp.zones.rules import Disputes
 from webapp.zones.words import area, changes_told, students_exactly, students_roughly
 
 bp = Blueprint("zones", __name__, url_prefix="/zones")
-bp.add_app_template_filter(area, "area")
+bp.add_app_template_global(area, "square_km")
 bp.add_app_template_global(changes_told, "changes_told")
 bp.add_app_template_global(students_exactly, "students_exactly")
 bp.add_app_template_global(students_roughly, "students_roughly")

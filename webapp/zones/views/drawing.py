@@ -18,7 +18,7 @@ from webapp.core.words import msgid
 from webapp.db.work import read_only, retrying
 from webapp.operators.queries import OperatorRow, operator_seen_by, operators_index
 from webapp.web.access import current_actor, requires
-from webapp.web.errors import sentence_of
+from webapp.web.errors import sentence_of, status_of
 from webapp.web.htmx import redirect_after, render_page_or_fragment
 from webapp.web.pagination import Page, page_args
 from webapp.web.words import _
@@ -77,9 +77,9 @@ def create() -> ResponseReturnValue:
         zone_id = retrying(
             lambda work: service.create(work, command, by=actor, now=clock.now(), reason=reason, asking=asking)
         )
-    except Invalid as error:
+    except (Invalid, Conflict) as error:
         form.refuse(error)
-        return _answer(page, form, actor, status=422)
+        return _answer(page, form, actor, status=status_of(error))
     flash(_("%(name)s is drawn.", name=command.name))
     return redirect_after(url_for("zones.show", zone_id=zone_id))
 

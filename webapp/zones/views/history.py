@@ -57,8 +57,8 @@ def holes() -> ResponseReturnValue:
     actor, args = current_actor(), page_args(request.args)
     form = HolesFilter(request.args, meta={"csrf": False})
     with read_only() as db:
-        owners = operators_index(db, visible_to=actor)[0] if actor.sees_everything else ()
-        form.operator.choices = [("", _("All operators")), *((owner.id, owner.name) for owner in owners)]
+        owners = operators_index(db, visible_to=actor)[0]
+        form.operator.choices = [("", _("Everybody’s")), *((owner.id, owner.name) for owner in owners)]
         valid = form.validate()
         found = holes_of(db, visible_to=actor, operator_id=form.operator.data if valid else None)
     shown = found.found[args.offset : args.offset + args.limit]
