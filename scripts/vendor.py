@@ -124,7 +124,8 @@ class Package:
     @property
     def folder(self) -> str:
         """The folder under ``static/vendor``."""
-        return self.name.removeprefix("@").replace("/", "-").replace("htmx.org", "htmx") + "-" + self.version
+        name = self.name.removeprefix("@geoman-io/").removesuffix("-free").removeprefix("@")
+        return name.replace("/", "-").replace("htmx.org", "htmx") + "-" + self.version
 
 
 PACKAGES = (
@@ -145,6 +146,23 @@ PACKAGES = (
         {"tabler.min.css": "dist/css/tabler.min.css", "LICENSE": ""},
     ),
     Package("@tabler/icons", "3.51.0", "MIT", {"../../icons.svg": "", "LICENSE": "LICENSE"}),
+    # Without its pictures: they are of markers and of a choice of layers, and the maps here have neither.
+    Package(
+        "leaflet",
+        "1.9.4",
+        "BSD-2-Clause",
+        {"leaflet.js": "dist/leaflet.js", "leaflet.css": "dist/leaflet.css", "LICENSE": "LICENSE"},
+    ),
+    Package(
+        "@geoman-io/leaflet-geoman-free",
+        "2.20.2",
+        "MIT",
+        {
+            "leaflet-geoman.min.js": "dist/leaflet-geoman.min.js",
+            "leaflet-geoman.css": "dist/leaflet-geoman.css",
+            "LICENSE": "LICENSE",
+        },
+    ),
 )
 
 
