@@ -31,12 +31,16 @@ _FROM_FILES = (
     "totp_key_previous",
     "trainer_service_token",
     "trainer_service_hook_secrets",
+    "geocoder_url",
 )
 ALL_ROLES = "all"
 _LETTERS: Final = 10
 """Fewer different characters than this, and a key was typed, not drawn."""
 _RATE: Final = r"\s*\d+\s*(?:/|per)\s*(?:[1-9]\d*\s*)?(?:second|minute|hour|day)s?\s*"
 _RATES: Final = re.compile(f"{_RATE}(?:[;,]{_RATE})*", re.IGNORECASE)
+_TILES: Final = re.compile(
+    r"(?P<host>https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[0-9]{1,5})?)(?P<path>/[\x21-\x7e]*)", re.IGNORECASE
+)
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
@@ -99,6 +103,14 @@ class Settings(BaseSettings):
     """A roster older than this wears a badge."""
     trainer_recheck_minutes: float = Field(15.0, gt=0, le=24 * 60)
     """Approvals on a roster older than this are looked at again when the service is back."""
+    map_tile_url: str | None = None
+    """Pictures of maps, ``https://tiles.example.org/{z}/{x}/{y}.png``; when not set, maps are a plain ground with lines
+    of latitude and longitude, and browsers ask nobody but the desk."""
+    map_attribution: str = ""
+    """Whose pictures they are, in the corner of each map, as their licence asks for: plain text."""
+    geocoder_url: str | None = Field(None, repr=False)
+    """A search for addresses that speaks as Nominatim does, ``https://geocoder.example.org/search``; further parameters
+    may stand behind it. When not set, places are found by coordinates and Plus Codes alone."""
     sentry_dsn: str | None = Field(None, repr=False)
     zonedesk_now: datetime | None = None
     """Sets the clock for demo and tests (ISO 8601 with offset); refused in production."""
@@ -140,6 +152,10 @@ class Settings(BaseSettings):
     """Files with other people's data, per person."""
     write_rate: str = "240 per minute"
     """Every changing request of one person, previews of a form being filled in among them."""
+    map_rate: str = "240 per minute"
+    """How often one person's maps may ask for the zones around what they show."""
+    geocoder_rate: str = "30 per minute"
+    """Addresses one person may have searched for."""
 
     @model_validator(mode="before")
     @classmethod
@@ -150,7 +166,10 @@ class Settings(BaseSettings):
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
         return values
 
-    @field_validator("sign_in_rate", "second_factor_rate", "reset_rate", "booking_rate", "export_rate", "write_rate")
+    @field_validator(
+        *("sign_in_rate", "second_factor_rate", "reset_rate", "booking_rate", "export_rate", "write_rate"),
+        *("map_rate", "geocoder_rate"),
+    )
     @classmethod
     def _is_a_rate(cls, text: str, info: ValidationInfo) -> str:
         # At the start, because Flask-Limiter only logs a rate it cannot read, and then lets everything through.
@@ -184,6 +203,12 @@ class Settings(BaseSettings):
             raise ValueError("TRAINER_SERVICE_TOKEN holds a letter that no header can carry.")
         if not all(is_hook_secret(secret) for secret in self.trainer_hook_secret_list):
             raise ValueError("TRAINER_SERVICE_HOOK_SECRETS are written whsec_… and hold 24 bytes or more in base64.")
+        if self.map_tile_url is not None and tile_host(self.map_tile_url) is None:
+            raise ValueError(
+                "MAP_TILE_URL is written https://tiles.example.org/{z}/{x}/{y}.png: one host, without a user name."
+            )
+        if self.geocoder_url is not None and not _is_geocoder(self.geocoder_url):
+            raise ValueError("GEOCODER_URL is written https://geocoder.example.org/search, without a user name.")
         if self.environment is Environment.PRODUCTION and (faults := [*self._production_faults()]):
             raise ValueError(" ".join(faults))
         return self
@@ -206,8 +231,12 @@ class Settings(BaseSettings):
             yield "Production runs on the real clock: unset ZONEDESK_NOW."
         if self.trainer_service_url is not None and not self.trainer_service_token:
             yield "Production needs TRAINER_SERVICE_TOKEN where TRAINER_SERVICE_URL is set."
+        if self.map_tile_url is not None and urlsplit(self.map_tile_url).scheme != "https":
+            yield "MAP_TILE_URL has to be https://: browsers show no other pictures on a page that came encrypted."
         if self.allow_plaintext_servers:
             return
+        if self.geocoder_url is not None and urlsplit(self.geocoder_url).scheme != "https":
+            yield "GEOCODER_URL would send addresses of families in clear text: use https://."
         if self.trainer_service_url is not None and urlsplit(self.trainer_service_url).scheme != "https":
             yield "TRAINER_SERVICE_URL would send names and a token in clear text: use https://."
         for name in ("database_url", "database_owner_url"):
@@ -263,6 +292,11 @@ class Settings(BaseSettings):
         return _listed(self.outgoing_allowed_hosts)
 
     @property
+    def map_tile_host(self) -> str | None:
+        """Where browsers may fetch pictures of maps, as a source of the content policy; ``None`` for nowhere."""
+        return tile_host(self.map_tile_url) if self.map_tile_url is not None else None
+
+    @property
     def certificate_store_url(self) -> str:
         """Where issued files lie."""
         return self.certificate_store or (self.data_dir.resolve() / "certificates").as_uri()
@@ -299,6 +333,21 @@ def _is_service_address(text: str) -> bool:
     address = urlsplit(text)
     plain = address.username is None and not address.query and not address.fragment
     return address.scheme in ("http", "https") and bool(address.hostname) and plain
+
+
+def tile_host(url: str) -> str | None:
+    """Scheme, host and port of an address of tiles, for ``img-src``; ``None`` where the address is no such thing.
+
+    A host with a placeholder in it would be several, and is refused; so is anything that could end the directive.
+    """
+    found = _TILES.fullmatch(url)
+    wanted = found is not None and all(f"{{{name}}}" in found["path"] for name in "zxy")
+    return found["host"] if found is not None and wanted else None
+
+
+def _is_geocoder(text: str) -> bool:
+    address = urlsplit(text)
+    return address.scheme in ("http", "https") and bool(address.hostname) and address.username is None
 
 
 def _fits_a_header(token: str) -> bool:
