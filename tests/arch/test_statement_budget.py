@@ -50,6 +50,8 @@ SHARE = 0.1
 """About forty bookings, each state among them; trainers, zones and people as in the whole demo."""
 NEEDS_SERVERS = {"ops.readyz"}
 """Answers 503 where no worker and no sweeper runs."""
+NEEDS_A_QUESTION = {"zone_map.near"}
+"""What no person opens: a script asks it, and says about what."""
 
 OF_SOME_STATES = {
     "accounts.passkey",
@@ -148,6 +150,10 @@ ASKED: dict[str, str] = {
     "trainer_service.quarantine": "SELECT 'no-time-zone' AS reason",
     "trainers.index": "SELECT name AS q FROM trainers ORDER BY id LIMIT 1",
     "zones.holes": "SELECT CAST(:own AS uuid) AS operator",
+    "zone_map.near": (
+        "SELECT concat_ws(',', center_lng - 1, center_lat - 1, center_lng + 1, center_lat + 1) AS bbox"
+        " FROM zones ORDER BY id LIMIT 1"
+    ),
     "zones.index": "SELECT name AS q FROM zones ORDER BY id LIMIT 1",
     "zones.lookup": "SELECT center_lat || ', ' || center_lng AS place FROM zones ORDER BY id LIMIT 1",
 }
@@ -281,6 +287,8 @@ def may_answer(app: Flask, visit: Visit, person: Person) -> set[int]:
         return {404}
     if visit.endpoint in NEEDS_SERVERS:
         return {200, 503}
+    if visit.endpoint in NEEDS_A_QUESTION and not visit.values:
+        return {422}
     if visit.endpoint in LOOKED_AFTER:
         return {200} if person.role is Role.ADMIN else {200, 403}
     return {200, 303, 404, 409} if visit.endpoint in OF_SOME_STATES else {200, 303}

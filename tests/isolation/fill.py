@@ -97,6 +97,10 @@ QUESTIONS: Final = {
     "student": "SELECT id AS value FROM students WHERE operator_id = :own LIMIT 1",
     "subject": "SELECT id AS value FROM bookings WHERE operator_id = :own LIMIT 1",
     "person": "SELECT id AS value FROM users WHERE operator_id = :own LIMIT 1",
+    "bbox": (
+        "SELECT concat_ws(',', center_lng - 1, center_lat - 1, center_lng + 1, center_lat + 1) AS value"
+        " FROM zones WHERE operator_id = :own LIMIT 1"
+    ),
     "place": "SELECT center_lat || ',' || center_lng AS value FROM zones WHERE operator_id = :own LIMIT 1",
 }
 """What pages without arguments are asked, about rows of the operator ``:own``."""

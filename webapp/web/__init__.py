@@ -16,6 +16,7 @@ from webapp.core.actor import Role
 from webapp.web import access, errors, filters, headers, request_log
 from webapp.web.csrf import csrf
 from webapp.web.forms import form_problems
+from webapp.web.maps import map_tiles
 from webapp.web.nav import home_url, nav_items
 from webapp.web.pagination import page_url
 from webapp.web.status import status_look
@@ -110,6 +111,7 @@ def init_web(app: Flask) -> None:
         home_url=home_url,
         icon_href=icon_href,
         locale_tag=locale_tag,
+        map_tiles=map_tiles,
         may=access.may,
         nav_items=nav_items,
         operator_name=operator_name,

@@ -16,7 +16,8 @@ from werkzeug.local import LocalProxy
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:{pictures}; "
+    "connect-src 'self'; "
     "font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 )
 _FIXED: Final = {
@@ -47,6 +48,11 @@ def nonce() -> str:
 
 
 csp_nonce: LocalProxy[str] = LocalProxy(nonce)
+
+
+def pictures_from(source: str) -> None:
+    """Let the page that is being answered show pictures of one other host: ``https://tiles.example.org``."""
+    g.pictures_from = source
 
 
 def refuse_other_hosts() -> Response | None:
@@ -88,7 +94,8 @@ def secure(response: Response) -> Response:
     """Set the headers of every response. The policy goes with fragments too: hx-csp reads the nonce from it."""
     for name, value in _FIXED.items():
         response.headers.setdefault(name, value)
-    response.headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=nonce()))
+    policy = _POLICY.format(nonce=nonce(), pictures=f" {g.pictures_from}" if "pictures_from" in g else "")
+    response.headers.setdefault("Content-Security-Policy", policy)
     # In production always: a proxy that forgets X-Forwarded-Proto must not switch it off. Over http browsers ignore it.
     if request.is_secure or current_app.config["SESSION_COOKIE_SECURE"]:
         response.headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR}; includeSubDomains")

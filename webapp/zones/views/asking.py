@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from flask import render_template, request
@@ -20,8 +21,10 @@ from webapp.web.htmx import render_page_or_fragment
 from webapp.web.pagination import Page, page_args
 from webapp.zones import queries
 from webapp.zones.forms import PlaceForm, ZoneFilter
+from webapp.zones.near import drawn
 from webapp.zones.questions import BOOKINGS_BY, TRAINERS_BY, TRAINERS_OF
 from webapp.zones.remembered import serving_zones
+from webapp.zones.shapes import Shape
 from webapp.zones.views.blueprint import bp, linked
 
 
@@ -46,6 +49,11 @@ class ZonePage:
     bookings: int
     linked_operator: UUID | None
     """The operator whose zones may be opened; ``None`` when all may."""
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """The zone as the map draws it."""
+        return drawn(Shape(self.zone.center, self.zone.radius_km, self.zone.ring))
 
 
 @dataclass(frozen=True, slots=True)
