@@ -82,9 +82,9 @@ function ask(map, box) {
 // Where the reader's own zones lie, when nothing else says where to begin.
 async function goHome(map, box) {
   try {
-    const answer = await fetch(box.dataset.extent, { credentials: "same-origin" });
+    const answer = await fetch(box.dataset.extent, { headers: { Accept: "application/json" } });
     const { bounds } = await answer.json();
-    if (bounds && !box.dataset.moved) map.fitBounds([[bounds[0], bounds[1]], [bounds[2], bounds[3]]], { animate: false, maxZoom: 13 });
+    if (bounds) map.fitBounds([[bounds[0], bounds[1]], [bounds[2], bounds[3]]], { animate: false, maxZoom: 13 });
   } catch {
     // The desk did not answer: the map begins where it stands.
   }

@@ -33,6 +33,7 @@ from webapp.web import init_web
 from webapp.web.cache import init_cache
 from webapp.web.edge import init_edge
 from webapp.web.limits import init_limits
+from webapp.zones.addresses import init_geocoder
 from webapp.zones.remembered import init_zone_lookup
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -57,7 +58,7 @@ ROOMS: Final = (
     "desk",
 )
 """The rooms that may have pages: those with a ``views`` module, whose blueprint is called ``bp``."""
-MORE_PAGES: Final = ("trainers.hook_views", "trainers.sync_views", "zones.map_views")
+MORE_PAGES: Final = ("trainers.hook_views", "trainers.sync_views", "zones.map_views", "bookings.demand_views")
 """Modules of rooms with pages of another address than the room's own; their blueprint is called ``bp`` as well."""
 
 
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_limits(app, settings.redis_url)
     init_cache(app, settings.redis_url)
     init_zone_lookup(app, settings.secret_key)
+    init_geocoder(app, settings)
     signin.init_sign_in(app, settings)
     app.before_request(_name_origin)
     _react(app, settings)

@@ -25,7 +25,7 @@ export function showNear(map, { url, except, tell }) {
     asked = new AbortController();
     const box = padded(seen);
     try {
-      const answer = await fetch(`${url}?bbox=${text(box)}`, { signal: asked.signal, credentials: "same-origin" });
+      const answer = await fetch(`${url}?bbox=${text(box)}`, { signal: asked.signal, headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
       const { zones, whole } = await answer.json();
       known = whole ? box : null;

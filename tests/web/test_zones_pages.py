@@ -100,7 +100,7 @@ def test_a_place_that_nobody_serves_names_the_nearest_zones(client: DeskClient, 
     make.zone(name="Only", radius_km=3.0)
     client.sign_in(make.staff())
     page = client.get("zones.lookup", place="18.2, 83.2185")
-    assert "No zone holds 18.200000, 83.218500." in page.text
+    assert "No zone holds 18.200000, 83.218500" in page.text
     assert "Only" in page.text
     assert "57 km" in page.text
 

@@ -241,7 +241,7 @@ def enquiries_index(
 
     The company reads every operator's demand (rule Z4). Two statements.
     """
-    conditions = [_may_read(visible_to)]
+    conditions = [may_read_enquiry(visible_to)]
     if status is not None:
         conditions.append(Enquiry.status == status)
     elif not everything:
@@ -259,13 +259,14 @@ def enquiries_index(
 
 def enquiry(db: Session, enquiry_id: UUID, *, visible_to: Actor) -> EnquiryRow:
     """One enquiry. Raises ``NotFound``."""
-    row = db.execute(_enquiries().where(Enquiry.id == enquiry_id, _may_read(visible_to))).one_or_none()
+    row = db.execute(_enquiries().where(Enquiry.id == enquiry_id, may_read_enquiry(visible_to))).one_or_none()
     if row is None:
         raise NotFound()
     return _enquiry(row)
 
 
-def _may_read(actor: Actor) -> ColumnElement[bool]:
+def may_read_enquiry(actor: Actor) -> ColumnElement[bool]:
+    """Whether an enquiry is the actor's to read: one's own, and for the company all but interrupted calls (rule Z4)."""
     everybodys = Enquiry.status != EnquiryStatus.DRAFT
     mine = owned_by(Enquiry.operator_id, actor)
     return or_(mine, everybodys) if actor.sees_all_enquiries else mine

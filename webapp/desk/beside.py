@@ -26,12 +26,14 @@ from webapp.trainers import questions as trainer_pages
 from webapp.trainers.mentions import blocks_of_household
 from webapp.trainers.placed import trainers_in
 from webapp.trainers.week import WeekSlot
+from webapp.zones import addresses as zone_addresses
 from webapp.zones import queries as zones
 from webapp.zones import questions as zone_pages
 
 
 def register(app: Flask) -> None:
     """Hand every answer in."""
+    zone_addresses.FIND_TOWN.answer_with(app, find_town)
     zone_pages.TRAINERS_OF.answer_with(app, _trainers_of_zone)
     zone_pages.TRAINERS_BY.answer_with(app, _trainers_by_zone)
     zone_pages.BOOKINGS_BY.answer_with(app, bookings.live_by_zone)

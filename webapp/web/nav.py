@@ -53,7 +53,7 @@ ENTRIES: Final = (
         _("Sessions"),
     ),
     Entry("desk.cover", Permission.SESSION_READ, "user-off", _("Needs cover")),
-    Entry("bookings.enquiries", Permission.BOOKING_READ, "phone-call", _("Enquiries")),
+    Entry("bookings.enquiries", Permission.BOOKING_READ, "phone-call", _("Enquiries"), deep=True),
     Entry("households.index", Permission.HOUSEHOLD_READ, "users-group", _("Families")),
     Entry("trainers.index", Permission.TRAINER_READ, "school", _("Trainers")),
     Entry("trainer_service.index", Permission.TRAINER_SYNC_READ, "refresh", _("Trainer service"), deep=True),

@@ -1,4 +1,4 @@
-"""Forms of the zones room: filters, asking who serves a place, and drawing a zone."""
+"""Forms of the zones room: the filter of the list, and drawing a zone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from webapp.web.forms import (
     ChoiceRadioField,
     ChoiceSelectField,
     LatitudeField,
-    LocationField,
     LongitudeField,
     TextField,
     UuidSelectField,
@@ -53,12 +52,6 @@ class HolesFilter(BaseForm):
     """Whose zones to look between, read from the address."""
 
     operator = UuidSelectField(_l("Operator"))
-
-
-class PlaceForm(BaseForm):
-    """A place to look up, read from the address."""
-
-    place = LocationField(_l("Place"), [needed(_l("Give latitude and longitude, or a Plus Code."))])
 
 
 KINDS: Final = {ZoneKind.CIRCLE: _l("A circle"), ZoneKind.POLYGON: _l("A polygon")}

@@ -6,10 +6,8 @@ from typing import Any
 
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from webapp.core.actor import Actor, Permission
-from webapp.core.errors import Invalid
 from webapp.db.work import read_only
 from webapp.web.access import current_actor, requires
 from webapp.web.limits import limiter, person_key, rate
@@ -27,11 +25,7 @@ def near() -> ResponseReturnValue:
 
     Own zones come with id and page; of others' there is what the lookup of a place tells anyway.
     """
-    try:
-        box = read_box(request.args.get("bbox", ""))
-    except Invalid as error:
-        return jsonify(error=_(error.message, **error.params), code=error.code), 422
-    actor = current_actor()
+    box, actor = read_box(request.args.get("bbox", "")), current_actor()
     with read_only() as db:
         found, whole = zones_near(db, box)
     return jsonify(zones=[_as_json(zone, actor) for zone in found], whole=whole)

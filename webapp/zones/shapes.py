@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, cos, hypot, pi, radians, sin, sqrt
+from math import asin, ceil, cos, hypot, pi, radians, sin, sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -115,6 +115,19 @@ def _with_circle(center: Location, radius_km: float, other: Shape) -> float:
         if shapely.distance(ground, shapely.Point(0, 0)) >= _map_radius(radius_km):
             return 0.0
     return float(shapely.area(_cut(on_map.own_circle(radius_km), ground)))
+
+
+def away_km(shape: Shape, place: Location) -> float:
+    """How far a place lies from a shape, in kilometres on the sphere, to the metre; 0 inside and on the border.
+
+    On the map about the place the nearest point of a ring is the nearest on the sphere as well. Right to a few metres
+    within a quarter of the earth; towards the other side of it the map has no edges worth the name.
+    """
+    if shape.ring is None:
+        return max(0.0, round(distance_km(shape.center, place) - (shape.radius_km or 0.0), 3))
+    ring = _Map(place).ring(shape.ring)
+    flat = float(shapely.distance(shapely.Point(0, 0), ring if shapely.is_valid(ring) else shapely.make_valid(ring)))
+    return round(2 * EARTH_RADIUS_KM * asin(min(1.0, flat / (2 * EARTH_RADIUS_KM))), 3)
 
 
 def _near(a: Location, b: Location) -> bool:

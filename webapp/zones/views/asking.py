@@ -12,18 +12,19 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp.core.actor import Permission
-from webapp.core.geo import Location
 from webapp.core.names import search_words
 from webapp.db.work import read_only
 from webapp.operators import queries as operators
 from webapp.web.access import current_actor, requires
 from webapp.web.htmx import render_page_or_fragment
+from webapp.web.limits import limiter, person_key, rate
 from webapp.web.pagination import Page, page_args
 from webapp.zones import queries
-from webapp.zones.forms import PlaceForm, ZoneFilter
+from webapp.zones.forms import ZoneFilter
 from webapp.zones.near import drawn
+from webapp.zones.place_form import PlaceForm
+from webapp.zones.places import locate, place_page
 from webapp.zones.questions import BOOKINGS_BY, TRAINERS_BY, TRAINERS_OF
-from webapp.zones.remembered import serving_zones
 from webapp.zones.shapes import Shape
 from webapp.zones.views.blueprint import bp, linked
 
@@ -54,16 +55,6 @@ class ZonePage:
     def drawn(self) -> dict[str, Any]:
         """The zone as the map draws it."""
         return drawn(Shape(self.zone.center, self.zone.radius_km, self.zone.ring))
-
-
-@dataclass(frozen=True, slots=True)
-class PlacePage:
-    """Who serves a place: the first zone does; ``nearest`` only where none does."""
-
-    place: Location | None
-    zones: tuple[queries.ZoneAt, ...]
-    nearest: tuple[queries.ZoneAt, ...]
-    linked_operator: UUID | None
 
 
 @bp.get("")
@@ -115,18 +106,11 @@ def show(zone_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/lookup")
 @requires(Permission.ZONE_READ)
+@limiter.limit(rate("geocoder_rate"), key_func=person_key, exempt_when=lambda: not request.args.get("address"))
 def lookup() -> ResponseReturnValue:
-    """Who serves a place (``?place=17.6868, 83.2185`` or a Plus Code), and who else could."""
-    asked = "place" in request.args
+    """Who serves a place (``?place=17.6868, 83.2185``, a Plus Code, or ``?address=``), and who else could."""
+    asked = bool(request.args.keys() & {"place", "address"})
     form = PlaceForm(request.args if asked else None, meta={"csrf": False})
-    valid = not asked or form.validate()
-    place = form.place.data if valid and asked else None
-    found: tuple[queries.ZoneAt, ...] = ()
-    nearest: tuple[queries.ZoneAt, ...] = ()
-    if place is not None:
-        found = serving_zones(place)
-        if not found:
-            with read_only() as db:
-                nearest = queries.nearest_zones(db, place)
-    page = PlacePage(place, found, nearest, linked(current_actor()))
-    return render_template("zones/lookup.html", page=page, form=form), 200 if valid else 422
+    found = locate(form) if asked and form.validate() else ()
+    page = place_page(form, found, actor=current_actor())
+    return render_template("zones/lookup.html", page=page, form=form), 422 if form.errors else 200
