@@ -29,19 +29,27 @@ export function drawing(map, box, tell) {
     const said = shape.ring
       ? { kind: "polygon", corners: shape.ring.map(place).join("\n") }
       : { kind: "circle", center_lat: shape.center[0].toFixed(6), center_lng: shape.center[1].toFixed(6), radius_km: radius(shape.radius_km) };
+    const changed = Object.entries(said).filter(([name, text]) => set(name, text));
+    if (set("geojson", "")) changed.push(["geojson"]); // a file that was chosen would win over what is drawn
     writing = true;
-    for (const [name, text] of Object.entries(said)) set(name, text);
+    if (changed.length) of(changed[changed.length - 1][0]).dispatchEvent(new Event("change", { bubbles: true }));
     writing = false;
     shown = JSON.stringify(read());
     say(read() || shape);
   }
 
+  // Whether the field says something else now.
   function set(name, text) {
     const found = field(name);
-    if (!found || found.value === text) return;
+    if (!found || found.value === text) return false;
     found.value = text;
-    const changed = found instanceof Element ? found : [...found].find((one) => one.checked);
-    for (const event of ["input", "change"]) changed.dispatchEvent(new Event(event, { bubbles: true }));
+    return true;
+  }
+
+  // Of several buttons the one that is pressed.
+  function of(name) {
+    const found = field(name);
+    return found instanceof Element ? found : [...found].find((one) => one.checked);
   }
 
   function say(shape) {

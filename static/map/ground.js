@@ -3,6 +3,7 @@
 
 const STEPS = [30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
 const LINES = 6;
+const ROOM = 84; // of the buttons above and the scale below, in pixels
 const BELOW = "zd-lines";
 const UNTOUCHED = { interactive: false, pmIgnore: true, snapIgnore: true, keyboard: false };
 
@@ -34,13 +35,15 @@ function rule(map, lines, pen) {
   const step = STEPS.find((one, at) => at === STEPS.length - 1 || (seen.getEast() - seen.getWest()) / STEPS[at + 1] > LINES);
   const digits = step < 1 ? String(step).length - 2 : 0;
   const edge = map.containerPointToLatLng([6, map.getSize().y - 6]);
+  const top = map.containerPointToLatLng([0, ROOM]).lat;
+  const left = map.containerPointToLatLng([ROOM, 0]).lng;
   for (const lng of within(wide.getWest(), wide.getEast(), step)) {
     line(lines, pen, [[Math.max(wide.getSouth(), -85), lng], [Math.min(wide.getNorth(), 85), lng]]);
-    if (seen.getWest() < lng && lng < seen.getEast()) label(lines, [edge.lat, lng], turn(lng), digits, "zd-map-lng");
+    if (left < lng && lng < seen.getEast()) label(lines, [edge.lat, lng], turn(lng), digits, "zd-map-lng");
   }
   for (const lat of within(Math.max(wide.getSouth(), -85), Math.min(wide.getNorth(), 85), step)) {
     line(lines, pen, [[lat, wide.getWest()], [lat, wide.getEast()]]);
-    if (seen.getSouth() < lat && lat < seen.getNorth()) label(lines, [lat, edge.lng], lat, digits, "zd-map-lat");
+    if (seen.getSouth() < lat && lat < top) label(lines, [lat, edge.lng], lat, digits, "zd-map-lat");
   }
 }
 
