@@ -74,6 +74,8 @@ function ask(map, box) {
   const field = document.getElementById(box.dataset.field);
   map.on("click", ({ latlng }) => {
     const there = latlng.wrap();
+    const address = field.form.elements.namedItem("address");
+    if (address) address.value = ""; // what was searched for lies somewhere else
     field.value = `${there.lat.toFixed(6)}, ${there.lng.toFixed(6)}`;
     field.form.requestSubmit();
   });

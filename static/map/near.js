@@ -5,9 +5,11 @@ import { boundsOf, layerOf, turned } from "./shapes.js";
 const WIDEST = 5.5;
 const PAUSE = 200;
 const NAMED = 14;
+const NAMES = "zd-names";
 
 export function showNear(map, { url, except, tell }) {
   const layers = L.layerGroup([], { pmIgnore: true }).addTo(map);
+  map.createPane(NAMES); // below the handles, which have to be found
   let asked = null;
   let known = null;
   let waiting = 0;
@@ -44,7 +46,7 @@ export function showNear(map, { url, except, tell }) {
       // What is drawn may lean on a neighbour's border: it snaps to it.
       const options = { className: kind, pmIgnore: true, snapIgnore: false, bubblingMouseEvents: true, weight: 2 };
       const layer = layerOf(turned(zone, lng), options);
-      layer.bindTooltip(named(zone), { permanent: inSight <= NAMED, direction: "center", className: "zd-map-name", interactive: false });
+      layer.bindTooltip(named(zone), { pane: NAMES, permanent: inSight <= NAMED, direction: "center", className: "zd-map-name", interactive: false });
       layer.addTo(layers);
     }
     tell(whole ? "" : "many");

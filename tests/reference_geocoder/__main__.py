@@ -2,13 +2,16 @@
 
 ``GET /search?q=…&format=jsonv2&limit=5`` answers the places whose name holds every word of ``q``, as Nominatim does:
 coordinates are text, the likeliest comes first. ``GET /asked`` tells what was asked so far. Words that begin with ``!``
-make it ill: ``!slow``, ``!broken``, ``!away``, ``!huge``, ``!elsewhere``, ``!odd``.
+make it ill: ``!slow``, ``!broken``, ``!away``, ``!huge``, ``!elsewhere``, ``!odd``. ``GET /tiles/…`` answers a picture:
+who draws maps often does both.
 """
 
 from __future__ import annotations
 
 import json
+import struct
 import time
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -34,6 +37,22 @@ ODD: list[Any] = [
 ]
 
 
+def picture(side: int = 256) -> bytes:
+    """A square of one grey-green colour as PNG (RFC 2083)."""
+
+    def part(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    rows = (b"\0" + bytes((196, 214, 204)) * side) * side
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    parts = (part(b"IHDR", head), part(b"IDAT", zlib.compress(rows)), part(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+PICTURE = picture()
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers one question."""
 
@@ -42,6 +61,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        if parts.path.startswith("/tiles/"):
+            self.asked.append({"path": parts.path, "query": {}, "headers": dict(self.headers.items())})
+            return self._say(200, PICTURE, ("Cache-Control", "no-store"), media_type="image/png")
         if parts.path == "/asked":
             return self._say(200, json.dumps(self.asked).encode())
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -65,9 +87,15 @@ class Handler(BaseHTTPRequestHandler):
         bodies = {"!broken": b'[{"lat": ', "!huge": b"[" + b" " * 300_000 + b"]", "!odd": json.dumps(ODD).encode()}
         return self._say(503 if ill == "!away" else 200, bodies.get(ill, b"[]"))
 
-    def _say(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
+    def _say(
+        self,
+        status: int,
+        body: bytes,
+        *headers: tuple[str, str],
+        media_type: str = "application/json; charset=utf-8",
+    ) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         for name, value in headers:
             self.send_header(name, value)
