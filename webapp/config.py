@@ -41,6 +41,7 @@ _RATES: Final = re.compile(f"{_RATE}(?:[;,]{_RATE})*", re.IGNORECASE)
 _TILES: Final = re.compile(
     r"(?P<host>https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[0-9]{1,5})?)(?P<path>/[\x21-\x7e]*)", re.IGNORECASE
 )
+_HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
@@ -347,7 +348,8 @@ def tile_host(url: str) -> str | None:
 
 def _is_geocoder(text: str) -> bool:
     address = urlsplit(text)
-    return address.scheme in ("http", "https") and bool(address.hostname) and address.username is None
+    host = _HOST.fullmatch(address.hostname or "") is not None and address.username is None
+    return address.scheme in ("http", "https") and host and _fits_a_header(text)
 
 
 def _fits_a_header(token: str) -> bool:

@@ -64,6 +64,7 @@ export function drawing(map, box, tell) {
     shown = text;
     if (layer) layer.remove();
     layer = null;
+    measure.textContent = "";
     if (!shape) return;
     layer = layerOf(turned(shape, map.getCenter().lng), { ...LOOK, snapIgnore: true });
     layer.addTo(map);

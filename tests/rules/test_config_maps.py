@@ -38,7 +38,13 @@ def test_without_tiles_there_is_no_host() -> None:
     assert load_settings().map_tile_host is None
 
 
-@pytest.mark.parametrize("url", ["", "geocoder.example.org", "ftp://geocoder.example.org/", "https://a:b@example.org/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "geocoder.example.org", "ftp://geocoder.example.org/", "https://a:b@example.org/", "https:///search"),
+        *("https://geo coder.example.org/", "https://geo_coder.example.org/", "https://geocoder.example.org/a b"),
+    ],
+)
 def test_a_geocoder_is_a_whole_address_without_a_user(url: str) -> None:
     with pytest.raises(SettingsError, match="GEOCODER_URL"):
         load_settings(geocoder_url=url)

@@ -106,7 +106,7 @@ def show(zone_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/lookup")
 @requires(Permission.ZONE_READ)
-@limiter.limit(rate("geocoder_rate"), key_func=person_key, exempt_when=lambda: not request.args.get("address"))
+@limiter.limit(rate("geocoder_rate"), key_func=person_key, exempt_when=lambda: not _searches())
 def lookup() -> ResponseReturnValue:
     """Who serves a place (``?place=17.6868, 83.2185``, a Plus Code, or ``?address=``), and who else could."""
     asked = bool(request.args.keys() & {"place", "address"})
@@ -114,3 +114,8 @@ def lookup() -> ResponseReturnValue:
     found = locate(form) if asked and form.validate() else ()
     page = place_page(form, found, actor=current_actor())
     return render_template("zones/lookup.html", page=page, form=form), 422 if form.errors else 200
+
+
+def _searches() -> bool:
+    """Whether the geocoder is asked: a place that is given needs no address."""
+    return bool(request.args.get("address")) and not request.args.get("place")
