@@ -207,6 +207,8 @@ def by_hand(world: World) -> Iterator[Request]:
     for story in world.stories:
         for row in world.rows(_CALL, own=story.operator_id):
             yield Request("POST", "", "/bookings/new", _booking(row))
+            unserved = (("key", str(UUID(int=row["enquiry"].int ^ 1))), ("place", "14.1, 88.9"), ("address", "A road"))
+            yield Request("POST", "", "/enquiries/demand", unserved)
         for row in world.rows(_STRANGERS, own=story.operator_id):
             apart = (("q", row["guardian"]), ("household", str(row["household"])), ("reason", "Because of a reason"))
             yield Request("POST", "", f"/trainers/{row['trainer']}/apart", apart)
