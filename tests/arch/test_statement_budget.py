@@ -50,8 +50,6 @@ SHARE = 0.1
 """About forty bookings, each state among them; trainers, zones and people as in the whole demo."""
 NEEDS_SERVERS = {"ops.readyz"}
 """Answers 503 where no worker and no sweeper runs."""
-NEEDS_A_QUESTION = {"zone_map.near"}
-"""What no person opens: a script asks it, and says about what."""
 
 OF_SOME_STATES = {
     "accounts.passkey",
@@ -288,8 +286,6 @@ def may_answer(app: Flask, visit: Visit, person: Person) -> set[int]:
         return {404}
     if visit.endpoint in NEEDS_SERVERS:
         return {200, 503}
-    if visit.endpoint in NEEDS_A_QUESTION and not visit.values:
-        return {422}
     if visit.endpoint in LOOKED_AFTER:
         return {200} if person.role is Role.ADMIN else {200, 403}
     return {200, 303, 404, 409} if visit.endpoint in OF_SOME_STATES else {200, 303}

@@ -23,9 +23,12 @@ bp = Blueprint("zone_map", __name__, url_prefix="/zones")
 def near() -> ResponseReturnValue:
     """The zones in a box (``?bbox=west,south,east,north``), with their borders.
 
-    Own zones come with id and page; of others' there is what the lookup of a place tells anyway.
+    Own zones come with id and page; of others' there is what the lookup of a place tells anyway. Asked about nothing it
+    tells nothing.
     """
-    box, actor = read_box(request.args.get("bbox", "")), current_actor()
+    if "bbox" not in request.args:
+        return jsonify(zones=[], whole=True)
+    box, actor = read_box(request.args["bbox"]), current_actor()
     with read_only() as db:
         found, whole = zones_near(db, box)
     return jsonify(zones=[_as_json(zone, actor) for zone in found], whole=whole)
