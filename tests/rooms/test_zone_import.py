@@ -22,12 +22,14 @@ from webapp.db.work import Database, counting_statements
 from webapp.operators.rules import franchise_of
 from webapp.zones import queries, service
 from webapp.zones.bulk import BATCH
+from webapp.zones.files.said import FileZone
 from webapp.zones.importing import ImportPlan
 from webapp.zones.models import Zone
 from webapp.zones.rules import ZoneCommand
 
 __all__ = ["desk"]
 
+UNSAID = frozenset({"travel_buffer_minutes", "active"})
 RING = (Location(17, 83), Location(17.00000000000001, 84.1), Location(18.3, 83.123456789012))
 
 
@@ -41,7 +43,8 @@ def commands(number: int, operator_id: UUID = COMPANY_ID) -> list[ZoneCommand]:
 
 def imported(db: Database, wanted: list[ZoneCommand], operator_id: UUID = COMPANY_ID, by: Actor = SYSTEM) -> ImportPlan:
     with db.unit_of_work() as work:
-        return service.import_zones(work, wanted, operator_id=operator_id, by=by, now=NOW)
+        zones = [FileZone(command, UNSAID) for command in wanted]
+        return service.import_zones(work, zones, operator_id=operator_id, by=by, now=NOW)
 
 
 def rows(db: Database) -> list[tuple[object, ...]]:

@@ -316,7 +316,7 @@ def imported(db: Database, data: bytes) -> tuple[int, int, int]:
     read = read_zones(data, franchise_id=None)
     assert read.faults == ()
     with db.unit_of_work() as work:
-        plan = service.import_zones(work, read.commands, operator_id=COMPANY_ID, by=SYSTEM, now=NOW)
+        plan = service.import_zones(work, read.zones, operator_id=COMPANY_ID, by=SYSTEM, now=NOW)
     return len(plan.created), len(plan.updated), plan.unchanged
 
 
@@ -340,7 +340,7 @@ def test_an_import_leaves_travel_buffers_and_retired_zones_alone(db: Database) -
 
 def test_a_byte_order_mark_and_windows_lines_are_fine() -> None:
     read = read_zones(b"\xef\xbb\xbf" + (HEAD + ONE).replace("\n", "\r\n").encode(), franchise_id=None)
-    assert [command.name for command in read.commands] == ["VSP-01"]
+    assert [zone.command.name for zone in read.zones] == ["VSP-01"]
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_byte_order_mark_and_windows_lines_are_fine() -> None:
     [
         (b"", ["The file is empty."]),
         (HEAD.encode(), ["The file has a heading but no zones."]),
-        (b"\xff\xfe" + (HEAD + ONE).encode(), ["The file is not UTF-8 (byte 1). Save it as UTF-8 CSV."]),
+        (b"\xff\xfe" + (HEAD + ONE).encode(), ["The file is not UTF-8. Save it as UTF-8 CSV."]),
         ((HEAD + ONE).encode("utf-16-le"), ["The file is not text. Save it as UTF-8 CSV."]),
         (b"x" * (MAX_BYTES + 1), ["The file is larger than 10 MiB."]),
         (b"name,radius\nA,3\n", ["line 1, time_zone: This column is missing.", "line 1, radius: This column is not"]),
@@ -372,7 +372,7 @@ def test_a_byte_order_mark_and_windows_lines_are_fine() -> None:
 )
 def test_a_faulty_file_says_which_line_and_field_and_changes_nothing(data: bytes, said: list[str]) -> None:
     read = read_zones(data, franchise_id=None)
-    assert read.commands == ()
+    assert read.zones == ()
     for sentence in said:
         assert any(str(fault).startswith(sentence) for fault in read.faults), read.faults
 
@@ -383,8 +383,8 @@ def test_every_fault_of_a_line_is_named_once() -> None:
 
 
 def test_a_formula_is_text_where_text_belongs() -> None:
-    (command,) = read_zones((HEAD + ONE.replace("Central", "=SUM(A1)")).encode(), franchise_id=None).commands
-    assert command.label == "=SUM(A1)"
+    (zone,) = read_zones((HEAD + ONE.replace("Central", "=SUM(A1)")).encode(), franchise_id=None).zones
+    assert zone.command.label == "=SUM(A1)"
 
 
 def test_the_real_service_areas_are_taken_as_they_are(db: Database) -> None:
@@ -427,6 +427,6 @@ def test_the_command_refuses_in_words(app: Flask, db: Database, tmp_path: Path) 
 
 
 def test_a_plan_needs_no_database() -> None:
-    (command,) = read_zones((HEAD + ONE).encode(), franchise_id=None).commands
-    plan = plan_import({}, [command])
-    assert (plan.created, plan.updated, plan.unchanged) == ((command,), (), 0)
+    (zone,) = read_zones((HEAD + ONE).encode(), franchise_id=None).zones
+    plan = plan_import({}, [zone])
+    assert (plan.created, plan.updated, plan.unchanged) == ((zone.command,), (), 0)

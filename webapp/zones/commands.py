@@ -30,10 +30,10 @@ SHOWN_FAULTS = 50
 @click.option("--operator", "operator_name", default=None, help="The franchise's name; the company when not given.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 def zones_import(file: Path, operator_name: str | None, dry_run: bool) -> None:
-    """Make an operator's zones what a CSV FILE says: all of it, or nothing where one line is at fault.
+    """Make an operator's zones what a CSV or GeoJSON FILE says: all of it, or nothing where one line is at fault.
 
-    Columns: name, label, time_zone, center_lat, center_lng, radius_km (city, state, country are read past). A zone is
-    known by its name; zones that the file does not name stay as they are.
+    Columns: name, time_zone; center_lat, center_lng, radius_km or corners, max_travel_km; label, active,
+    travel_buffer_minutes. A zone is known by its name; zones that the file does not name stay as they are.
     """
     with file.open("rb") as stream:
         data = stream.read(MAX_BYTES + 1)
@@ -49,14 +49,15 @@ def zones_import(file: Path, operator_name: str | None, dry_run: bool) -> None:
 def _import(data: bytes, operator_name: str | None, *, dry_run: bool) -> ImportPlan:
     with read_only() as db:
         operator_id = COMPANY_ID if operator_name is None else operators.operator_named(db, operator_name).id
-        read = read_zones(data, franchise_id=franchise_of(operator_id))
+        stored = queries.zones_by_key(db, operator_id)
+        read = read_zones(data, franchise_id=franchise_of(operator_id), stored=stored)
         if read.faults:
             lines = [str(fault) for fault in read.faults[:SHOWN_FAULTS]]
             if len(read.faults) > SHOWN_FAULTS:
                 lines.append(f"… and {len(read.faults) - SHOWN_FAULTS} more.")
             raise click.ClickException("\n".join(["Nothing was imported.", *lines]))
         if dry_run:
-            return plan_import(queries.zones_by_key(db, operator_id), read.commands)
+            return plan_import(stored, read.zones)
     return retrying(
-        lambda work: service.import_zones(work, read.commands, operator_id=operator_id, by=SYSTEM, now=clock.now())
+        lambda work: service.import_zones(work, read.zones, operator_id=operator_id, by=SYSTEM, now=clock.now())
     )

@@ -19,7 +19,8 @@ from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.operators.rules import franchise_of, operator_of
 from webapp.zones import bulk, disputes, queries
-from webapp.zones.importing import ImportPlan, plan_import, ring_of_name
+from webapp.zones.files.said import FileZone
+from webapp.zones.importing import ImportPlan, plan_import
 from webapp.zones.models import Zone
 from webapp.zones.rules import Disputes, ZoneCommand
 from webapp.zones.sound import SoundZone, changed_facts, facts_of, sound
@@ -122,32 +123,32 @@ def change(
     return True
 
 
-def import_zones(
-    work: Work, commands: Iterable[ZoneCommand], *, operator_id: UUID, by: Actor, now: datetime
-) -> ImportPlan:
+def import_zones(work: Work, zones: Iterable[FileZone], *, operator_id: UUID, by: Actor, now: datetime) -> ImportPlan:
     """Make an operator's zones what a file says, all or nothing; zones the file does not name stay as they are.
 
     A zone is known by its name. Raises like ``create`` and ``change``. Some statements for each ``bulk.BATCH``.
     """
     _may_draw(by, operator_id)
+    wanted = list(zones)
     stored = queries.zones_by_key(work.db, operator_id)
-    checked = [sound(command, kept=ring_of_name(stored, command.name)).command for command in commands]
-    plan = plan_import(stored, checked)
+    plan = plan_import(stored, wanted)
     if plan.updated:
         # What changes is locked first and then looked at again: somebody may have been at it meanwhile.
         bulk.lock_zones(work.db, [zone_id for zone_id, _command in plan.updated])
         stored = queries.zones_by_key(work.db, operator_id)
-        plan = plan_import(stored, checked)
-    for created in bulk.batches(plan.created):
-        _draw_all(work, created, operator_id=operator_id, by=by, now=now)
+        plan = plan_import(stored, wanted)
     known = {zone.id: zone.command for zone in stored.values()}
+    for created in bulk.batches(plan.created):
+        draw_all(work, [SoundZone(command) for command in created], operator_id=operator_id, by=by, now=now)
     for updated in bulk.batches(plan.updated):
-        _change_all(work, updated, known, operator_id=operator_id, by=by, now=now)
+        changed = {zone_id: SoundZone(command) for zone_id, command in updated}
+        change_all(work, changed, known, operator_id=operator_id, by=by, now=now)
     return plan
 
 
-def _draw_all(work: Work, commands: Sequence[ZoneCommand], *, operator_id: UUID, by: Actor, now: datetime) -> None:
-    drawn = {new_id(): SoundZone(command) for command in commands}
+def draw_all(work: Work, zones: Sequence[SoundZone], *, operator_id: UUID, by: Actor, now: datetime) -> None:
+    """Draw sound zones of one operator in two statements. Raises ``Invalid`` for a name that is taken."""
+    drawn = {new_id(): zone for zone in zones}
     own = {"franchise_id": franchise_of(operator_id), "created_at": now, **_told_by(by, now)}
     done = bulk.insert_zones(work.db, [{"id": id_, **own, **zone.columns} for id_, zone in drawn.items()])
     for zone_id, zone in drawn.items():
@@ -164,16 +165,16 @@ def _draw_all(work: Work, commands: Sequence[ZoneCommand], *, operator_id: UUID,
     )
 
 
-def _change_all(
+def change_all(
     work: Work,
-    changes: Sequence[tuple[UUID, ZoneCommand]],
+    changed: Mapping[UUID, SoundZone],
     known: Mapping[UUID, ZoneCommand],
     *,
     operator_id: UUID,
     by: Actor,
     now: datetime,
 ) -> None:
-    changed = {id_: SoundZone(command) for id_, command in changes}
+    """Change locked zones of one operator in two statements; ``known`` is what they are. Raises like ``change``."""
     try:
         told = _told_by(by, now)
         bulk.update_zones(work.db, [{"id": id_, **zone.columns, **told} for id_, zone in changed.items()])
