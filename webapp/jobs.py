@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import sentry_sdk
@@ -31,6 +32,8 @@ from webapp.households import jobs as households
 from webapp.ops.sweeper import Periodic
 from webapp.queue.doorbell import Doorbell
 from webapp.trainers import jobs as trainers
+from webapp.trainers.queries import worked_in
+from webapp.zones import jobs as zones
 
 Handler = Callable[..., object]
 """``handler(ctx, **ids)``: thin, and harmless when run twice or at once."""
@@ -47,6 +50,7 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.SEND_LETTERS: accounts.send_letters,
     JobName.SEAL_AUDIT: audit.seal,
     JobName.SYNC_TRAINERS: trainers.sync,
+    JobName.IMPORT_ZONES: partial(zones.import_zones, worked_in=worked_in),
 }
 
 PERIODIC: Final = (
@@ -62,6 +66,7 @@ PERIODIC: Final = (
     Periodic(JobName.SEAL_AUDIT, timedelta(seconds=5), audit.seal),
     Periodic(JobName.SEAL_AUDIT, timedelta(days=1), audit.seal_forgotten),
     Periodic(JobName.SYNC_TRAINERS, timedelta(seconds=5), trainers.ring_for_sync),
+    Periodic(JobName.IMPORT_ZONES, timedelta(seconds=5), zones.ring_for_imports),
 )
 """What the sweeper does itself. It only touches the database, so it goes on while Redis is away; certificates and
 letters need a work-horse, and files and the trainer service are none of its business: for them it rings."""

@@ -15,6 +15,7 @@ import webapp.ops.models
 import webapp.schedule.models
 import webapp.trainers.models
 import webapp.trainers.sync_models
+import webapp.zones.import_models
 import webapp.zones.models  # noqa: F401 - imported for their tables
 from webapp.db.base import Base
 

@@ -37,8 +37,11 @@ ACROSS = {
     "sign_in_passkey",
     "sign_in_session",
     "students_on_shared_ground",
+    "zone_imports_due",
+    "zone_imports_old",
     "zones_at",
     "zones_in_box",
+    "zones_meeting_boxes",
     "zones_nearest",
     "zones_sharing_a_box",
 }

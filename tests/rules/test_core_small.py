@@ -87,6 +87,7 @@ def test_the_company_is_older_than_every_id() -> None:
             | {
                 Permission.ASSIGNMENT_APPROVE,
                 Permission.ZONE_WRITE,
+                Permission.ZONE_EXPORT,
                 Permission.TRAINER_WRITE,
                 Permission.HOUSEHOLD_EXPORT,
                 Permission.USER_READ,
@@ -98,6 +99,7 @@ def test_the_company_is_older_than_every_id() -> None:
         (
             Role.AUDITOR,
             {
+                Permission.ZONE_EXPORT,
                 Permission.AUDIT_READ,
                 Permission.AUDIT_VERIFY,
                 Permission.AUDIT_EXPORT,

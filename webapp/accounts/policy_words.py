@@ -24,6 +24,7 @@ PERMISSIONS: Final[dict[Permission, Any]] = {
     Permission.COURSE_READ: _("Look at the catalogue of courses"),
     Permission.ZONE_READ: _("Look at zones and find out who serves a place"),
     Permission.ZONE_WRITE: _("Draw zones and move their borders"),
+    Permission.ZONE_EXPORT: _("Take zones out as a file"),
     Permission.TRAINER_READ: _("Look at trainers and their weeks"),
     Permission.TRAINER_WRITE: _("Enter and change trainers, their hours and their time off"),
     Permission.TRAINER_SYNC_READ: _("See how the synchronisation with the trainer service goes"),

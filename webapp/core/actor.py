@@ -35,6 +35,7 @@ class Permission(StrEnum):
     COURSE_READ = "course.read"
     ZONE_READ = "zone.read"
     ZONE_WRITE = "zone.write"
+    ZONE_EXPORT = "zone.export"
     TRAINER_READ = "trainer.read"
     TRAINER_WRITE = "trainer.write"
     TRAINER_SYNC_READ = "trainer_sync.read"
@@ -82,6 +83,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     | {
         Permission.ASSIGNMENT_APPROVE,
         Permission.ZONE_WRITE,
+        Permission.ZONE_EXPORT,
         Permission.TRAINER_WRITE,
         Permission.HOUSEHOLD_EXPORT,
         Permission.USER_READ,
@@ -91,6 +93,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.AUDITOR: _READ
     | {
+        Permission.ZONE_EXPORT,
         Permission.AUDIT_READ,
         Permission.AUDIT_VERIFY,
         Permission.AUDIT_EXPORT,

@@ -19,3 +19,4 @@ class JobName(StrEnum):
     SEND_LETTERS = "accounts.send_letters"
     SEAL_AUDIT = "audit.seal"
     SYNC_TRAINERS = "trainers.sync"
+    IMPORT_ZONES = "zones.import"

@@ -218,6 +218,8 @@ OF_NO_FAMILY: Final[Mapping[str, str]] = {
     "zones": "territories",
     "zone_set": "a stamp of all territories",
     "zone_versions": "territories",
+    "zone_imports": "files of territories",
+    "zone_import_rows": "files of territories",
     "trainers": "trainers",
     "trainer_courses": "trainers",
     "trainer_zones": "trainers",

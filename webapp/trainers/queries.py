@@ -297,6 +297,13 @@ def trainers_by_zone(db: Session, zone_ids: Collection[UUID], *, visible_to: Act
     )
 
 
+def worked_in(db: Session, zone_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Which of the zones any trainer has, active or not: those keep their time zone. Of the tenant's own operator."""
+    if not zone_ids:
+        return frozenset()
+    return frozenset(db.scalars(select(TrainerZone.zone_id).where(TrainerZone.zone_id.in_(zone_ids)).distinct()))
+
+
 def trainers_by_course(db: Session, *, visible_to: Actor) -> dict[UUID, int]:
     """How many active trainers the actor may see are certified for each course; courses without one are absent."""
     return _counts(

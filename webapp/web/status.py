@@ -106,6 +106,20 @@ LOOKS: Final[dict[str, dict[str, Look]]] = {
         "gone": Look("stopped", "user-off", _("Has left")),
         "returned": Look("done", "user-check", _("Is back")),
     },
+    "zone_import": {
+        "waiting": Look("waiting", "hourglass", _("Waiting")),
+        "checking": Look("waiting", "refresh", _("Being looked at")),
+        "checked": Look("needs", "checklist", _("Looked at, nothing written")),
+        "writing": Look("waiting", "refresh", _("Being written")),
+        "done": Look("done", "circle-check", _("Written")),
+        "failed": Look("failed", "circle-x", _("Failed")),
+    },
+    "zone_row": {
+        "new": Look("done", "plus", _("New")),
+        "changed": Look("planned", "pencil", _("Changed")),
+        "same": Look("planned", "check", _("As it is")),
+        "bad": Look("failed", "alert-triangle", _("Bad")),
+    },
     "mode": {
         "online": Look("planned", "wifi", _("Online")),
         "offline": Look("planned", "home", _("At home")),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, ColumnElement, String, any_, bindparam, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from webapp.core.actor import Actor
@@ -149,11 +149,7 @@ def zones_index(
     offset: int = 0,
 ) -> tuple[tuple[ZoneRow, ...], int]:
     """The zones the actor may see whose name or label holds ``search``, by name; and how many there are in all."""
-    wanted = [owned_by(Zone.operator_id, visible_to)]
-    if search:
-        wanted.append(Zone.name.icontains(search, autoescape=True) | Zone.label.icontains(search, autoescape=True))
-    if operator_id is not None:
-        wanted.append(Zone.operator_id == operator_id)
+    wanted = _listed(visible_to, search, operator_id)
     rows = db.execute(
         select(
             Zone.id,
@@ -174,6 +170,56 @@ def zones_index(
     )
     total = db.scalar(select(func.count()).select_from(Zone).where(*wanted)) or 0
     return tuple(ZoneRow(*row) for row in rows), total
+
+
+def _listed(visible_to: Actor, search: str, operator_id: UUID | None) -> list[ColumnElement[bool]]:
+    """What a zone of the list has to be."""
+    wanted = [owned_by(Zone.operator_id, visible_to)]
+    if search:
+        wanted.append(Zone.name.icontains(search, autoescape=True) | Zone.label.icontains(search, autoescape=True))
+    if operator_id is not None:
+        wanted.append(Zone.operator_id == operator_id)
+    return wanted
+
+
+ListPlace = tuple[bool, str, str, UUID]
+"""Where in the list a zone stands: retired ones behind, then its key, its operator's key, and its id."""
+
+
+def zones_for_file(
+    db: Session,
+    *,
+    visible_to: Actor,
+    search: str,
+    operator_id: UUID | None,
+    limit: int,
+    behind: ListPlace | None = None,
+) -> list[tuple[ListPlace, str, ZoneCommand]]:
+    """Zones of the list with their operators' names, in its order, from behind a place on."""
+    place = (~Zone.active, Zone.name_key, Operator.name_key, Zone.id)
+    wanted = _listed(visible_to, search, operator_id)
+    if behind is not None:
+        wanted.append(tuple_(*place) > tuple_(*behind))
+    rows = db.execute(
+        select(
+            (~Zone.active).label("retired"),
+            Zone.name_key,
+            Operator.name_key.label("operator_key"),
+            Zone.id,
+            Operator.name.label("operator_name"),
+            *(getattr(Zone, name) for name in _OF_COMMAND),
+        )
+        .join(Operator, Operator.id == Zone.operator_id)
+        .where(*wanted)
+        .order_by(*place)
+        .limit(limit)
+    )
+    return [((row.retired, row.name_key, row.operator_key, row.id), row.operator_name, as_command(row)) for row in rows]
+
+
+def zone_count(db: Session, *, visible_to: Actor, search: str, operator_id: UUID | None) -> int:
+    """How many zones the list holds for a filter."""
+    return db.scalar(select(func.count()).where(*_listed(visible_to, search, operator_id))) or 0
 
 
 def zone(db: Session, zone_id: UUID, *, visible_to: Actor) -> ZoneDetail:
@@ -267,10 +313,13 @@ def zone_named(db: Session, operator_id: UUID, name: str) -> StoredZone:
     return found
 
 
-def zones_by_key(db: Session, operator_id: UUID) -> dict[str, StoredZone]:
-    """All zones of one operator by their ``name_key``, as a file of zones would give them."""
+def zones_by_key(db: Session, operator_id: UUID, keys: Collection[str] | None = None) -> dict[str, StoredZone]:
+    """An operator's zones by their ``name_key``, as a file of zones would give them: all, or those of ``keys``."""
     columns = (Zone.id, Zone.name_key, *(getattr(Zone, name) for name in _OF_COMMAND))
-    rows = db.execute(select(*columns).where(Zone.operator_id == operator_id))
+    wanted = select(*columns).where(Zone.operator_id == operator_id)
+    if keys is not None:
+        wanted = wanted.where(Zone.name_key == any_(bindparam("keys", list(keys), ARRAY(String))))
+    rows = db.execute(wanted)
     return {row.name_key: StoredZone(row.id, row.name_key, as_command(row)) for row in rows}
 
 
