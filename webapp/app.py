@@ -58,7 +58,13 @@ ROOMS: Final = (
     "desk",
 )
 """The rooms that may have pages: those with a ``views`` module, whose blueprint is called ``bp``."""
-MORE_PAGES: Final = ("trainers.hook_views", "trainers.sync_views", "zones.map_views", "bookings.demand_views")
+MORE_PAGES: Final = (
+    "bookings.demand_views",
+    "trainers.hook_views",
+    "trainers.sync_views",
+    "zones.file_views",
+    "zones.map_views",
+)
 """Modules of rooms with pages of another address than the room's own; their blueprint is called ``bp`` as well."""
 
 

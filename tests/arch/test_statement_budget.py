@@ -29,6 +29,7 @@ from tests.web.client import NOW, DeskClient, WatchedDatabase
 from tests.web.linter import lint_page
 from tests.web.passkeys import give
 from tests.web.sync_rows import URL, synchronised
+from tests.web.zone_rows import imports_of
 from webapp import embedded
 from webapp.accounts.queries import account_of
 from webapp.assignments.limits import Limits
@@ -125,6 +126,7 @@ FILL: dict[frozenset[str], str] = {
     frozenset({"number", "token"}): "SELECT number, token, true AS own FROM certificates ORDER BY id LIMIT 3",
     frozenset({"token"}): "SELECT 'of-a-letter' AS token, true AS own",
     frozenset({"filename"}): "SELECT 'app.css' AS filename, true AS own",
+    frozenset({"import_id"}): owned("zone_imports", "id AS import_id", kind="state"),
     frozenset({"run_id"}): "SELECT id AS run_id, true AS own FROM trainer_sync_runs",
     frozenset({"link_id"}): "SELECT id AS link_id, true AS own FROM trainer_service_links",
 }
@@ -153,6 +155,8 @@ ASKED: dict[str, str] = {
         "SELECT concat_ws(',', center_lng - 1, center_lat - 1, center_lng + 1, center_lat + 1) AS bbox"
         " FROM zones ORDER BY id LIMIT 1"
     ),
+    "zone_files.export_csv": "SELECT name AS q FROM zones ORDER BY id LIMIT 1",
+    "zone_files.export_geojson": "SELECT operator_id AS operator FROM zones WHERE operator_id = :own LIMIT 1",
     "zones.index": "SELECT name AS q FROM zones ORDER BY id LIMIT 1",
     "zones.lookup": "SELECT center_lat || ', ' || center_lng AS place FROM zones ORDER BY id LIMIT 1",
 }
@@ -230,7 +234,10 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         issue(JobContext(settings, database, lambda: NOW), store=PoorStore(store), renderer=PlainRenderer())
         synchronised()
         app.extensions["settings"] = settings.model_copy(update={"trainer_service_url": URL})
-        yield _with_people(database)
+        demo = _with_people(database)
+        for person in demo.people[:2]:
+            imports_of(person.operator_id, database, settings, by=person.actor)
+        yield demo
     finally:
         app.extensions["settings"] = settings
         work_module.bind(before)

@@ -35,6 +35,7 @@ NOT_REACHED: Final = {
     "desk.move_session": "tests/web/test_move_page.py, with a time that the engine has found free",
     "desk.pause_series": "tests/web/test_pause_page.py, with a break that the series can take",
     "desk.propose_substitute": "tests/web/test_substitute_page.py, with sessions and a trainer who is free",
+    "zone_files.send": "tests/web/test_zone_files.py, with a file",
     "trainer_hooks.receive": "tests/syncing/test_hooks.py, with a signature",
 }
 """Changing routes that need more than a form as it stands, and where it is shown that they work."""
@@ -63,6 +64,7 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
     ),
     frozenset({"trainer_id"}): _first("trainers", "id AS trainer_id"),
     frozenset({"zone_id"}): _first("zones", "id AS zone_id"),
+    frozenset({"import_id"}): _first("zone_imports", "id AS import_id", "state"),
     frozenset({"enquiry_id"}): _first("enquiries", "id AS enquiry_id", "status"),
     frozenset({"operator_id"}): "SELECT id AS operator_id FROM operators WHERE id = :own",
     frozenset({"course_id"}): "SELECT id AS course_id FROM courses ORDER BY id LIMIT 1",

@@ -19,6 +19,7 @@ from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW
 from tests.web.sync_rows import synchronised
+from tests.web.zone_rows import imports_of
 from webapp import embedded
 from webapp.accounts import invitations
 from webapp.accounts.models import Passkey
@@ -178,6 +179,9 @@ def new_world(app: Flask, servers: Servers, settings: Settings) -> Iterator[Worl
         stories = tuple(_story(make, operator_id, marker) for operator_id, marker in zip(ids, MARKERS, strict=True))
         _certificates(make, database, settings, stories)
         synchronised(MARKERS[1], under_way=False)
+        for story in stories:
+            host = story.people.get(Role.ADMIN) or story.people[Role.FRANCHISE_MANAGER]
+            imports_of(story.operator_id, database, settings, by=host.actor, marker=story.marker)
         world = World(app, mine, database, superuser, stories)
         _mark(world)
         world.look_up_owners()

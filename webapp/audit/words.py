@@ -47,6 +47,7 @@ _PAGES: Final[dict[str, tuple[str, str]]] = {
     "trainer": ("trainers.show", "trainer_id"),
     "user": ("accounts.user", "user_id"),
     "zone": ("zones.show", "zone_id"),
+    "zone_import": ("zone_files.show", "import_id"),
 }
 
 

@@ -13,7 +13,7 @@ from flask_babel import get_locale
 from flask_wtf.csrf import generate_csrf
 
 from webapp.core.actor import Role
-from webapp.web import access, errors, filters, headers, request_log
+from webapp.web import access, bodies, errors, filters, headers, request_log
 from webapp.web.csrf import csrf
 from webapp.web.forms import form_problems
 from webapp.web.maps import map_tiles
@@ -94,6 +94,7 @@ def init_web(app: Flask) -> None:
     app.before_request(request_log.begin)
     app.before_request(headers.refuse_other_hosts)
     app.before_request(headers.refuse_other_sites)
+    app.before_request(bodies.let_in)
     if "csrf" not in app.extensions:
         csrf.init_app(app)
     app.before_request(access.guard)

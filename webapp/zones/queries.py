@@ -219,7 +219,7 @@ def zones_for_file(
 
 def zone_count(db: Session, *, visible_to: Actor, search: str, operator_id: UUID | None) -> int:
     """How many zones the list holds for a filter."""
-    return db.scalar(select(func.count()).where(*_listed(visible_to, search, operator_id))) or 0
+    return db.scalar(select(func.count()).select_from(Zone).where(*_listed(visible_to, search, operator_id))) or 0
 
 
 def zone(db: Session, zone_id: UUID, *, visible_to: Actor) -> ZoneDetail:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -38,6 +38,12 @@ class ZonesPage:
     bookings: Mapping[UUID, int]
     filtered: bool
     several_operators: bool
+    asked: Mapping[str, str]
+
+    def export_url(self, endpoint: str) -> str:
+        """The address of a file of all the zones that the filter finds."""
+        asked: dict[str, Any] = {name: value for name, value in self.asked.items() if value}
+        return url_for(endpoint, **asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ def index() -> ResponseReturnValue:
             bookings=BOOKINGS_BY(db, ids, actor),
             filtered=bool(form.q.data or form.operator.data),
             several_operators=len(owners) > 1,
+            asked={"q": form.q.data or "", "operator": str(form.operator.data or "")},
         )
     return render_page_or_fragment(
         "zones/index.html", "zones/_list.html", status=200 if valid else 422, zones=zones, form=form
