@@ -147,6 +147,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_zone_imports")),
         sa.UniqueConstraint("operator_id", "id", name=op.f("uq_zone_imports_operator_id_id")),
     )
+    # Kept as it is, not compressed, so that a piece of a file is fetched without the pieces before it.
+    op.execute("ALTER TABLE zone_imports ALTER COLUMN content SET STORAGE EXTERNAL")
     op.create_index("ix_zone_imports_operator_id_created_at", "zone_imports", ["operator_id", "created_at"])
     op.create_index(
         "ix_zone_imports_due_at",

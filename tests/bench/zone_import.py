@@ -10,20 +10,28 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 from tests.bench import territories
 from tests.bench.report import Row, at_most
 from tests.bench.world import NOW
 from tests.services import ROOT
-from webapp.core.actor import SYSTEM
-from webapp.core.ids import COMPANY_ID
+from webapp import logs
+from webapp.config import load_settings
+from webapp.core.actor import Actor, ActorKind, Role
+from webapp.core.ids import COMPANY_ID, new_id
+from webapp.db.job_context import JobContext
 from webapp.db.tenancy import acting_as
 from webapp.db.work import Database, connect
-from webapp.zones import queries, service
-from webapp.zones.importing import plan_import, read_zones
+from webapp.trainers.queries import worked_in
+from webapp.web.csv_export import csv_lines
+from webapp.zones import jobs
+from webapp.zones.files.said import FileFormat
+from webapp.zones.files.writing import HEADING, ExportedZone, csv_cells, geojson_pieces
+from webapp.zones.import_rules import ImportMode
+from webapp.zones.imports import promising, reading
 from webapp.zones.rules import ZoneCommand
 
 SECONDS = 20.0
@@ -36,7 +44,7 @@ def measured(url: str, number: int, *, polygons: bool) -> list[Row]:
     command = [sys.executable, "-m", "tests.bench.zone_import", url, str(number), *(["polygons"] if polygons else [])]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)
-    of = f"{number:,} zones, half of them polygons" if polygons else f"{number:,} zones from CSV"
+    of = f"{number:,} zones from GeoJSON, half of them polygons" if polygons else f"{number:,} zones from CSV"
     return [
         *(Row(f"import of {of}: {what}", seconds, "s") for what, seconds in found["seconds"].items()),
         at_most(f"import of {of}: dry run and write", found["both"], "s", SECONDS),
@@ -44,45 +52,59 @@ def measured(url: str, number: int, *, polygons: bool) -> list[Row]:
     ]
 
 
-def _file(wanted: list[ZoneCommand]) -> bytes:
-    lines = [",".join(("name", "time_zone", "center_lat", "center_lng", "radius_km"))]
-    for zone in wanted:
-        center = zone.measured_center
-        lines.append(f"{zone.name},{zone.time_zone},{center.lat!r},{center.lng!r},{territories.REACH_KM}")
-    return "\n".join(lines).encode()
+BY = Actor(ActorKind.USER, new_id(), "Admin", Role.ADMIN, COMPANY_ID)
+
+
+def _file(wanted: list[ZoneCommand], kind: FileFormat) -> bytes:
+    zones = [ExportedZone("", zone) for zone in wanted]
+    return b"".join(csv_lines(HEADING, csv_cells(zones)) if kind is FileFormat.CSV else geojson_pieces(zones))
 
 
 def _figures(database: Database, wanted: list[ZoneCommand], *, polygons: bool) -> dict[str, object]:
+    """What the worker takes for each step; the file is sent by another process, so it is made before memory counts."""
+    kind = FileFormat.GEOJSON if polygons else FileFormat.CSV
+    if not polygons:
+        wanted = [
+            replace(zone, ring=None, center=zone.measured_center, radius_km=territories.REACH_KM, max_travel_km=None)
+            for zone in wanted
+        ]
+    number = len(wanted)
+    first, changed = _file(wanted, kind), _file([replace(zone, label="New") for zone in wanted], kind)
+    del wanted
     seconds: dict[str, float] = {}
+    settings = load_settings(ZONEDESK_ENV="test", log_level="WARNING")
+    logs.configure(settings)  # what is printed is the figures alone
+    context = JobContext(settings, database, lambda: NOW)
 
-    def timed(what: str, task: Callable[[], tuple[int, int, int]], expected: tuple[int, int, int]) -> None:
+    def send(content: bytes) -> UUID:
+        with database.unit_of_work() as work:
+            return promising.take_file(work, content, kind, operator_id=COMPANY_ID, by=BY, now=NOW)
+
+    def timed(what: str) -> None:
         began = time.perf_counter()
-        assert task() == expected
+        assert jobs.import_zones(context, worked_in=worked_in) == 1
         seconds[what] = time.perf_counter() - began
 
-    data = b"" if polygons else _file(wanted)
-
-    def read() -> list[ZoneCommand]:
-        return wanted if polygons else list(read_zones(data, franchise_id=None).commands)
-
-    def dry_run() -> tuple[int, int, int]:
+    def look(import_id: UUID, what: str, expected: tuple[int, int, int]) -> None:
+        timed(what)
         with database.read_only() as db:
-            plan = plan_import(queries.zones_by_key(db, COMPANY_ID), read())
-        return len(plan.created), len(plan.updated), plan.unchanged
+            line = reading.import_line(db, import_id, visible_to=BY)
+        assert (line.new, line.changed, line.same) == expected, line
 
-    def write(label: str) -> tuple[int, int, int]:
-        zones = [replace(zone, label=label) for zone in read()]
-        plan = database.retrying(
-            lambda work: service.import_zones(work, zones, operator_id=COMPANY_ID, by=SYSTEM, now=NOW)
-        )
-        return len(plan.created), len(plan.updated), plan.unchanged
+    def write(import_id: UUID, what: str) -> None:
+        with database.unit_of_work() as work:
+            promising.ask_to_write(work, import_id, ImportMode.ALL, by=BY, now=NOW)
+        timed(what)
 
-    number, before = len(wanted), _peak()
-    timed("dry run", dry_run, (number, 0, 0))
-    timed("write", lambda: write(""), (number, 0, 0))
+    sent = send(first)
+    before = _peak()
+    look(sent, "dry run", (number, 0, 0))
+    write(sent, "write")
     grown = _peak() - before
-    timed("the same again, which changes nothing", lambda: write(""), (0, 0, number))
-    timed("all of them changed", lambda: write("New"), (0, number, 0))
+    look(send(first), "the same again, which changes nothing", (0, 0, number))
+    sent = send(changed)
+    look(sent, "dry run of all of them changed", (0, number, 0))
+    write(sent, "write of all of them changed")
     return {"seconds": seconds, "both": seconds["dry run"] + seconds["write"], "megabytes": grown}
 
 
@@ -98,7 +120,7 @@ def _peak() -> float:
 def main(url: str, number: int, *, polygons: bool) -> None:
     """Measure, and print what was found."""
     engine = connect(url, pool_size=1)
-    with acting_as(SYSTEM):
+    with acting_as(BY):
         wanted = list(territories.commands(number))
         print(json.dumps(_figures(Database(engine, lambda job, ids: None), wanted, polygons=polygons)))
     engine.dispose()

@@ -38,6 +38,7 @@ _READERS: Final[dict[FileFormat, Callable[[BinaryIO], Iterator[RawRow]]]] = {
 _YES: Final = frozenset({"yes", "true", "1", "y"})
 _NO: Final = frozenset({"no", "false", "0", "n"})
 _DEGREES: Final = {"center_lat": 90, "center_lng": 180}
+_WKT: Final = re.compile(r"polygon\s*(zm?|m)?[-+0-9.e,()\s]*", re.IGNORECASE | re.ASCII)
 _BETWEEN: Final = re.compile(r"[,\s]+")
 T = TypeVar("T")
 
@@ -117,9 +118,10 @@ class _Row:
     def _polygon(self, unsaid: set[str]) -> dict[str, object]:
         if any(self._cell(name) for name in CIRCLE):
             self._say("corners", msgid("Give a circle or a polygon, not both."))
-        ring = (
-            self._raw.ring if self._raw.ring is not None else self._tried(lambda: ring_of_text(self._cell("corners")))
-        )
+        ring = self._raw.ring
+        if ring is None:
+            # Without a border it is a polygon all the same, and no circle that lacks its centre.
+            ring = self._tried(lambda: ring_of_text(self._cell("corners"))) or ()
         travel = None
         if self._cell("max_travel_km"):
             travel = self._tried(lambda: self._number("max_travel_km"))
@@ -200,6 +202,8 @@ def ring_of_text(text: str, field: str = "corners") -> tuple[Location, ...]:
 
 
 def _ring_of_wkt(text: str, field: str) -> tuple[Location, ...]:
+    if not _WKT.fullmatch(text):  # "nan" and "inf" are numbers to Shapely
+        raise _no_wkt(field)
     try:
         polygon = shapely.from_wkt(text)
     except (shapely.errors.ShapelyError, ValueError) as error:

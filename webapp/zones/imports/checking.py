@@ -6,9 +6,10 @@ import io
 from collections.abc import Callable, Collection
 from datetime import datetime
 from itertools import islice
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp.core.words import msgid
@@ -31,7 +32,9 @@ from webapp.zones.rules import Disputes
 
 WorkedIn = Callable[[Session, Collection[UUID]], Collection[UUID]]
 """Which of some zones trainers work in: those keep their time zone."""
-BAD_FILE = "file"
+BAD_FILE: Final = "file"
+PIECE: Final = 1024 * 1024
+"""So many bytes of a file are fetched at once."""
 
 
 def check(
@@ -43,15 +46,11 @@ def check(
     """
     with database.read_only() as db:
         stamp = db.scalar(select(ZoneSet.version))
-        content, operator_name = db.execute(
-            select(ZoneImport.content, Operator.name)
-            .join(Operator, Operator.id == ZoneImport.operator_id)
-            .where(ZoneImport.id == held.import_id)
-        ).one()
+        operator_name = db.scalar(select(Operator.name).where(Operator.id == held.operator_id))
     looking = _Looking(database, held, worked_in, asking, now)
     try:
         read = read_rows(
-            io.BytesIO(content or b""),
+            io.BufferedReader(_Content(database, held.import_id), PIECE),
             held.format,
             franchise_id=franchise_of(held.operator_id),
             operator_name=operator_name,
@@ -67,6 +66,28 @@ def check(
         found = report.counts(work.db, held.import_id)
         told = {f"count_{verdict}": number for verdict, number in found.items()}
         settle(work, held, ImportState.CHECKED, seen_version=stamp, rows=sum(found.values()), **told)
+
+
+class _Content(io.RawIOBase):
+    """The file of an import, fetched a piece at a time: it never lies in memory as a whole."""
+
+    def __init__(self, database: Database, import_id: UUID) -> None:
+        self._database = database
+        self._import_id = import_id
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes, as many as fit."""
+        wanted = func.substring(ZoneImport.content, self._at + 1, len(buffer))
+        with self._database.read_only() as db:
+            piece = db.scalar(select(wanted).where(ZoneImport.id == self._import_id)) or b""
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
 
 
 class _Looking:
@@ -97,13 +118,13 @@ class _Looking:
     def take(self, batch: list[ReadRow]) -> None:
         """Judge a batch and keep it."""
         held = self._held
-        keys = [key for key in map(key_of, batch) if key is not None]
+        keys = [key_of(row) for row in batch]
         with self._database.read_only() as db:
-            stored = queries.zones_by_key(db, held.operator_id, keys)
-        judged = []
-        for row in batch:
-            key = key_of(row)
-            judged.append(self._once(judge(row, stored.get(key) if key else None, held.format), key))
+            stored = queries.zones_by_key(db, held.operator_id, [key for key in keys if key is not None])
+        judged = [
+            self._once(judge(row, stored.get(key) if key else None, held.format), key)
+            for row, key in zip(batch, keys, strict=True)
+        ]
         with self._database.read_only() as db:
             bound = self._worked_in(db, [row.known.id for row in judged if _moves_clock(row) and row.known])
             disputes = disputes_of(db, judged, held.operator_id)
