@@ -57,7 +57,7 @@ ENTRIES: Final = (
     Entry("households.index", Permission.HOUSEHOLD_READ, "users-group", _("Families")),
     Entry("trainers.index", Permission.TRAINER_READ, "school", _("Trainers")),
     Entry("trainer_service.index", Permission.TRAINER_SYNC_READ, "refresh", _("Trainer service"), deep=True),
-    Entry("zones.index", Permission.ZONE_READ, "map-2", _("Zones")),
+    Entry("zones.index", Permission.ZONE_READ, "map-2", _("Zones"), deep=True),
     Entry("courses.index", Permission.COURSE_READ, "book-2", _("Courses")),
     Entry(
         "certificates.index",
