@@ -410,7 +410,7 @@ def test_a_file_takes_few_statements_however_many_rows_it_has(db: Database, ctx:
     import_id = sent(db, *(line(f"Zone {n}", at=Location(n % 80, n % 170)) for n in range(2 * BATCH)), by=admin.actor)
     with counting_statements() as count:
         work_off(ctx)
-        assert count() <= 10 + 5 * 2
+        assert count() <= 14 + 5 * 2
     confirmed(db, import_id, admin.actor)
     with counting_statements() as count:
         work_off(ctx)

@@ -75,6 +75,7 @@ class _Content(io.RawIOBase):
         self._database = database
         self._import_id = import_id
         self._at = 0
+        self._over = False
 
     def readable(self) -> bool:
         """It can be read."""
@@ -82,11 +83,14 @@ class _Content(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """The next bytes, as many as fit."""
+        if self._over:
+            return 0
         wanted = func.substring(ZoneImport.content, self._at + 1, len(buffer))
         with self._database.read_only() as db:
             piece = db.scalar(select(wanted).where(ZoneImport.id == self._import_id)) or b""
         buffer[: len(piece)] = piece
         self._at += len(piece)
+        self._over = len(piece) < len(buffer)
         return len(piece)
 
 
