@@ -23,7 +23,10 @@ ACROSS = {
     "certificate_files_to_erase",
     "certificate_shown",
     "certificates_due",
+    "certificates_void",
+    "certificates_without_keys",
     "erasures_to_note",
+    "files_named",
     "invitation_by_link",
     "invitation_open",
     "letters_due",
@@ -47,11 +50,16 @@ ACROSS = {
 }
 """What may be asked across operators. A new one is added here on purpose."""
 
-OPEN = {("courses", "SELECT"), ("trainer_service_state", "SELECT"), ("zone_set", "SELECT"), ("zone_set", "UPDATE")} | {
-    (table, "ANY") for table in ("leases", "passkey_challenges")
-}
-"""Rows that belong to no operator: the one catalogue to read, the stamp that every change of a zone renews, and the
-desk's own housekeeping."""
+OPEN = {
+    ("courses", "SELECT"),
+    ("issuer_keys", "SELECT"),
+    ("revocation_lists", "SELECT"),
+    ("trainer_service_state", "SELECT"),
+    ("zone_set", "SELECT"),
+    ("zone_set", "UPDATE"),
+} | {(table, "ANY") for table in ("leases", "passkey_challenges")}
+"""The one catalogue to read, public keys and signed lists, the stamp that every change of a zone renews, and the desk's
+own housekeeping."""
 
 UNBOUND = """
     SELECT c.relname FROM pg_class c

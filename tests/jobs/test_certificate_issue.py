@@ -14,7 +14,7 @@ from tests.make import Make
 from tests.web.client import Bell
 from webapp.certificates import jobs, service
 from webapp.certificates.rules import CertificateState
-from webapp.certificates.service import MAX_ATTEMPTS, Claim
+from webapp.certificates.service import MAX_ATTEMPTS, Claim, Made
 from webapp.core.errors import Conflict
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
@@ -37,7 +37,7 @@ def claimed(db: Database, *, at: timedelta = timedelta(0), lease_for: timedelta 
 
 def published(db: Database, claim: Claim, sha256: str) -> bool:
     with db.unit_of_work() as work:
-        return service.publish(work, claim, sha256, now=DONE)
+        return service.publish(work, claim, Made(sha256, sha256), now=DONE)
 
 
 def audited(db: Database, what: str) -> int:

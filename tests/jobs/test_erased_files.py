@@ -123,9 +123,10 @@ def test_a_file_that_somebody_else_needs_stays(ctx: JobContext, db: Database, fa
         work.db.execute(
             text(
                 "INSERT INTO certificates (id, operator_id, booking_id, student_id, number, token, state, payload,"
-                " awarded_on, created_at, attempts, next_at, issued_at, pdf_sha256) SELECT gen_random_uuid(),"
-                " c.operator_id, b.id, c.student_id, 'ZD-27-00000-00000', 'x', 'issued', c.payload, c.awarded_on,"
-                " c.created_at, 0, c.next_at, c.issued_at, c.pdf_sha256"
+                " salt, awarded_on, awarded_at, valid_from, created_at, attempts, next_at, issued_at, pdf_sha256)"
+                " SELECT gen_random_uuid(), c.operator_id, b.id, c.student_id, 'ZD-27-00000-00000', 'x', 'issued',"
+                " c.payload, repeat('0', 32), c.awarded_on, c.awarded_at, c.valid_from, c.created_at, 0,"
+                " c.next_at, c.issued_at, c.pdf_sha256"
                 " FROM certificates c, bookings b WHERE b.status = 'cancelled' AND c.pdf_sha256 = :sha256"
             ),
             {"sha256": sha256},

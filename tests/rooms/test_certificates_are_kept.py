@@ -19,7 +19,7 @@ from webapp.core.names import ERASED
 from webapp.db.base import constraint_of
 from webapp.db.work import Database
 
-OUT: Final = "issued_at = clock_timestamp(), pdf_sha256 = repeat('a', 64)"
+OUT: Final = "issued_at = clock_timestamp(), pdf_sha256 = repeat('a', 64), credential_sha256 = repeat('c', 64)"
 INTO: Final = {
     "pending": (),
     "failed": ("state = 'failed'",),
@@ -32,8 +32,8 @@ INTO: Final = {
 }
 """How a pending row gets into each state."""
 ERASE: Final = (
-    f"erased_at = clock_timestamp(), token = 'new', revoked_reason = NULL, payload = payload || jsonb_build_object("
-    f"'student_name', '{ERASED}', 'verify_url', 'http://desk.example/verify/' || number)"
+    f"erased_at = clock_timestamp(), token = 'new', salt = NULL, revoked_reason = NULL, payload = payload ||"
+    f" jsonb_build_object('student_name', '{ERASED}', 'verify_url', 'http://desk.example/verify/' || number)"
 )
 STATES: Final = (*INTO, *(f"erased {state}" for state in INTO if state != "pending"))
 
@@ -46,10 +46,14 @@ CHANGED: Final = {
     "token": "token = 'another'",
     "state": "state = state",  # the moves have a test of their own
     "payload": "payload = payload || jsonb_build_object('student_name', 'Somebody')",
+    "salt": "salt = repeat('1', 32)",
     "awarded_on": "awarded_on = awarded_on - 1",
+    "awarded_at": "awarded_at = awarded_at - interval '1 day'",
+    "valid_from": "valid_from = valid_from + interval '1 day'",
     "created_at": "created_at = created_at - interval '1 day'",
     "issued_at": "issued_at = '2020-01-01T00:00:00Z'",
     "pdf_sha256": "pdf_sha256 = repeat('b', 64)",
+    "credential_sha256": "pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64)), credential_sha256 = repeat('d', 64)",
     "attempts": "attempts = attempts + 1",
     "next_at": "next_at = next_at + interval '1 day'",
     "lease": "lease = gen_random_uuid(), lease_until = clock_timestamp()",
@@ -64,12 +68,12 @@ CHANGED: Final = {
 """Each column with another value, the rest as it is."""
 WORK: Final = {"state", "attempts", "next_at", "lease", "lease_until", "last_error"}
 """What goes on behind a certificate may change at any time."""
-NOT_OUT: Final = WORK | {"payload", "token", "issued_at", "pdf_sha256"}
+NOT_OUT: Final = WORK | {"payload", "token", "issued_at", "pdf_sha256", "credential_sha256"}
 FREE: Final = {
     "pending": NOT_OUT,
     "failed": NOT_OUT,
     **dict.fromkeys(("issued", "revoked", "replaced"), WORK),
-    "erased failed": WORK | {"issued_at", "pdf_sha256", "file_erased_at"},
+    "erased failed": WORK | {"issued_at", "pdf_sha256", "credential_sha256", "file_erased_at"},
     **{f"erased {state}": WORK | {"file_erased_at"} for state in ("issued", "revoked", "replaced")},
 }
 """What may change in each state, by itself."""
@@ -181,6 +185,8 @@ def test_a_certificate_that_is_being_made_cannot_be_erased(row: Row) -> None:
 WRONG: Final = [
     "erased_at = clock_timestamp()",
     ERASE.replace("token = 'new', ", ""),
+    ERASE.replace("salt = NULL, ", ""),
+    ERASE.replace("salt = NULL", "salt = repeat('1', 32)"),
     ERASE.replace(f"'{ERASED}'", "'Somebody else'"),
     ERASE.replace("|| number", "|| number || '/' || token"),
     ERASE + ", number = 'ZD-27-00000-00000'",

@@ -52,6 +52,7 @@ from webapp.trainers.models import Trainer
 
 OFTEN_EMPTY = {
     "completed_at",
+    "credential_sha256",
     "successor_id",
     "expires_at",
     "replaced_by_id",
@@ -298,9 +299,11 @@ def test_a_certificate_that_is_being_made_is_waited_for(db: Database, family: Fa
         work.db.execute(
             text(
                 "INSERT INTO certificates (id, operator_id, booking_id, student_id, number, token, state, payload,"
-                " awarded_on, created_at, attempts, next_at) SELECT gen_random_uuid(), c.operator_id, b.id,"
-                " c.student_id, 'ZD-27-00000-00000', 'a-link-of-its-own', 'pending', c.payload, c.awarded_on,"
-                " c.created_at, 0, c.next_at FROM certificates c, bookings b WHERE b.status = 'cancelled' LIMIT 1"
+                " salt, awarded_on, awarded_at, valid_from, created_at, attempts, next_at)"
+                " SELECT gen_random_uuid(), c.operator_id, b.id, c.student_id, 'ZD-27-00000-00000',"
+                " 'a-link-of-its-own', 'pending', c.payload, repeat('0', 32), c.awarded_on, c.awarded_at,"
+                " c.valid_from, c.created_at, 0, c.next_at"
+                " FROM certificates c, bookings b WHERE b.status = 'cancelled' LIMIT 1"
             )
         )
     with refused("certificate-pending"):

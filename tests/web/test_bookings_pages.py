@@ -305,8 +305,9 @@ def test_certificates_of_the_booking_are_shown(desk: Desk) -> None:
         work.db.execute(
             text(
                 "INSERT INTO certificates (id, operator_id, booking_id, student_id, number, token, state, payload,"
-                " awarded_on, created_at, next_at, attempts) SELECT :id, operator_id, booking_id, student_id,"
-                " 'ZD-27-ABCDE-ABCDE', 'token', 'pending', '{}', '2027-01-01', :now, :now, 0"
+                " salt, awarded_on, awarded_at, valid_from, created_at, next_at, attempts) SELECT :id, operator_id,"
+                " booking_id, student_id, 'ZD-27-ABCDE-ABCDE', 'token', 'pending', '{}', repeat('0', 32),"
+                " '2027-01-01', :now, :now, :now, :now, 0"
                 " FROM booking_students WHERE booking_id = :booking"
             ),
             {"id": new_id(), "booking": booking.id, "now": NOW},

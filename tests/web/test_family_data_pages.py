@@ -242,8 +242,9 @@ def test_a_failed_certificate_of_an_erased_family_is_not_made_again(
         work.db.execute(
             text(
                 "INSERT INTO certificates (id, operator_id, booking_id, student_id, number, token, state, payload,"
-                " awarded_on, created_at, attempts, next_at, last_error) SELECT gen_random_uuid(), c.operator_id, b.id,"
-                " c.student_id, 'ZD-27-00000-00000', 'a-link', 'failed', c.payload, c.awarded_on, c.created_at, 12,"
+                " salt, awarded_on, awarded_at, valid_from, created_at, attempts, next_at, last_error)"
+                " SELECT gen_random_uuid(), c.operator_id, b.id, c.student_id, 'ZD-27-00000-00000', 'a-link',"
+                " 'failed', c.payload, repeat('0', 32), c.awarded_on, c.awarded_at, c.valid_from, c.created_at, 12,"
                 " c.next_at, 'not-drawable' FROM certificates c, bookings b WHERE b.status = 'cancelled' LIMIT 1"
             )
         )

@@ -99,8 +99,9 @@ def test_admins_see_certificates_that_could_not_be_made(client: DeskClient, make
         work.db.execute(
             text(
                 "INSERT INTO certificates (id, operator_id, booking_id, student_id, number, token, state, payload,"
-                " awarded_on, created_at, next_at, attempts) SELECT gen_random_uuid(), operator_id, booking_id,"
-                " student_id, 'ZD-27-ABCDE-ABCDE', 'token', 'failed', '{}', '2027-01-01', :now, :now, 5"
+                " salt, awarded_on, awarded_at, valid_from, created_at, next_at, attempts) SELECT gen_random_uuid(),"
+                " operator_id, booking_id, student_id, 'ZD-27-ABCDE-ABCDE', 'token', 'failed', '{}', repeat('0', 32),"
+                " '2027-01-01', :now, :now, :now, :now, 5"
                 " FROM booking_students WHERE booking_id = :booking"
             ),
             {"booking": booking.id, "now": NOW},

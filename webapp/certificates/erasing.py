@@ -46,12 +46,14 @@ def lock_certificates(work: Work, household_id: UUID) -> list[Certificate]:
 
 
 def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now: datetime, erased_at: datetime) -> None:
-    """Take the name, the link's token and the words of a revocation off locked certificates.
+    """Take the name, its salt, the link's token and the words of a revocation off locked certificates.
 
-    The token is replaced by one that nobody is told, so the old link tells no more than the number does.
+    The token is replaced by one that nobody is told, so the old link tells no more than the number does. Without the
+    salt nobody who has the hashes of a credential but not the file can try names on them.
     """
     for certificate in locked:
         certificate.payload = _anonymous(certificate.payload)
+        certificate.salt = None
         certificate.token = secrets.token_urlsafe(TOKEN_BYTES)
         certificate.revoked_reason = None
         certificate.erased_at = erased_at

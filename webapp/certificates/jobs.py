@@ -83,7 +83,7 @@ def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Ren
         log.exception("certificate.try_failed", certificate_id=str(claim.certificate_id))
         return _failed(ctx, claim, f"unexpected-{type(error).__name__}", lasting=False)
     with ctx.unit_of_work() as work:
-        published = service.publish(work, claim, sha256, now=ctx.now())
+        published = service.publish(work, claim, service.Made(sha256, None), now=ctx.now())
     log.info("certificate.issued" if published else "certificate.overtaken", certificate_id=str(claim.certificate_id))
     return published
 

@@ -1,4 +1,7 @@
-"""Certificates: one per student of a completed 30-session booking. The pending row is the promise (rule C2)."""
+"""Certificates: one per student of a completed 30-session booking. The pending row is the promise (rule C2).
+
+And what makes them checkable by anyone: the issuer's public keys and its signed lists of void credentials.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.certificates.rules import CertificateState
+from webapp.certificates.rules import CertificateState, KeyKind
 from webapp.db.base import Base, owned_key, owned_table, word
 
 NUMBER = "uq_certificates_number"
@@ -35,6 +38,9 @@ class Certificate(Base):
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked"),
         CheckConstraint("erased_at IS NULL OR state <> 'pending'", name="erased"),
         CheckConstraint("file_erased_at IS NULL OR erased_at IS NOT NULL", name="file_erased"),
+        CheckConstraint("(salt IS NULL) = (erased_at IS NOT NULL)", name="salt"),
+        CheckConstraint("valid_from >= awarded_at", name="valid"),
+        CheckConstraint("credential_sha256 IS NULL OR pdf_sha256 IS NOT NULL", name="credential"),
         Index(NUMBER, "number", unique=True),
         Index("uq_certificates_token", "token", unique=True),
         Index(
@@ -53,6 +59,16 @@ class Certificate(Base):
             postgresql_where=text("erased_at IS NOT NULL AND file_erased_at IS NULL AND pdf_sha256 IS NOT NULL"),
         ),
         Index("ix_certificates_pdf_sha256", "pdf_sha256", postgresql_where=text("pdf_sha256 IS NOT NULL")),
+        Index(
+            "ix_certificates_credential_sha256",
+            "credential_sha256",
+            postgresql_where=text("credential_sha256 IS NOT NULL"),
+        ),
+        Index(
+            "ix_certificates_void",
+            "id",
+            postgresql_where=text("state IN ('revoked', 'replaced') AND credential_sha256 IS NOT NULL"),
+        ),
         Index("ix_certificates_operator_id_state_awarded_on", "operator_id", "state", "awarded_on"),
     )
 
@@ -66,10 +82,21 @@ class Certificate(Base):
     state: Mapped[CertificateState] = mapped_column(word(CertificateState, "state"))
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """Frozen at completion: everything the PDF shows."""
+    salt: Mapped[str | None] = mapped_column(String(32))
+    """16 random bytes in hexadecimal, drawn with the promise: what the credential hashes the name with. Goes when the
+    family is erased."""
     awarded_on: Mapped[date]
+    """The local date of the award; its year also tells on which revocation list the credential may stand."""
+    awarded_at: Mapped[datetime]
+    """When it was earned; reissues keep it."""
+    valid_from: Mapped[datetime]
+    """When what it says was fixed: of several for the same award the latest counts."""
     created_at: Mapped[datetime]
+    """Also the instant that stands in both signatures, so that every try signs the same."""
     issued_at: Mapped[datetime | None]
     pdf_sha256: Mapped[str | None] = mapped_column(String(64))
+    credential_sha256: Mapped[str | None] = mapped_column(String(64))
+    """The file of the Open Badges credential. Certificates issued before there were any have none."""
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime]
     lease: Mapped[UUID | None]
@@ -83,3 +110,54 @@ class Certificate(Base):
     of a certificate that is out as it is, and lets exactly this happen, once."""
     file_erased_at: Mapped[datetime | None]
     """When its file was removed; until then that is due."""
+
+
+class IssuerKey(Base):
+    """A public key and how long it was in use. Never deleted: what it signed is verified for decades.
+
+    The private half is a file that only the worker reads (``certificates.signing.folder``), named by ``id``.
+    """
+
+    __tablename__ = "issuer_keys"
+    __table_args__ = owned_table(
+        CheckConstraint("withdrawn_at IS NULL OR retired_at IS NOT NULL", name="withdrawn"),
+        UniqueConstraint("public"),
+        Index("uq_issuer_keys_in_use", "operator_id", "kind", unique=True, postgresql_where=text("retired_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    operator_id: Mapped[UUID] = mapped_column(ForeignKey("operators.id"))
+    """Whose PDFs it signs; credentials are the company's, for every operator."""
+    kind: Mapped[KeyKind] = mapped_column(word(KeyKind, "kind"))
+    public: Mapped[str] = mapped_column(Text)
+    """A Multikey (``z6Mk…``), or the certificate in PEM."""
+    since: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+    """Since when it signs nothing new."""
+    withdrawn_at: Mapped[datetime | None]
+    """Since when it is not the issuer's any more, because it got into wrong hands: all it signed is void."""
+
+
+class RevocationList(Base):
+    """One signing of a year's list of void credentials; the highest number is the list. Never changed."""
+
+    __tablename__ = "revocation_lists"
+    __table_args__ = owned_table(
+        owned_key("key_id", "issuer_keys"),
+        UniqueConstraint("year", "number"),
+        Index("ix_revocation_lists_operator_id_key_id", "operator_id", "key_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    operator_id: Mapped[UUID] = mapped_column(ForeignKey("operators.id"))
+    """The company: it issues every operator's credentials."""
+    year: Mapped[int] = mapped_column(autoincrement=False)
+    """The year of the awards that are on it."""
+    number: Mapped[int] = mapped_column(autoincrement=False)
+    """1, 2, 3 … within a year."""
+    document: Mapped[str] = mapped_column(Text)
+    """The signed JSON as it is handed out."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of ``document`` in UTF-8."""
+    key_id: Mapped[UUID]
+    signed_at: Mapped[datetime]

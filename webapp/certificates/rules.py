@@ -40,6 +40,13 @@ class CertificateState(StrEnum):
     REPLACED = "replaced"
 
 
+class KeyKind(StrEnum):
+    """What a key signs with: credentials with Ed25519, PDFs with EC P-256 under an X.509 certificate."""
+
+    ED25519 = "ed25519"
+    X509 = "x509"
+
+
 _C = CertificateState
 
 MOVES: dict[CertificateState, frozenset[CertificateState]] = {

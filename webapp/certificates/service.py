@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -37,16 +37,35 @@ MAX_DRAWS: Final = 20
 """Of 45 random bits even two collisions in a row mean that the source is broken."""
 TOKEN_BYTES: Final = 24
 """192 bits in the link: 32 letters, nobody guesses one."""
+SALT_BYTES: Final = 16
+"""As many as ``credentials.building`` wants."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One certificate taken for making, and the token that proves it when publishing."""
+    """One certificate taken for making, and the token that proves it when publishing.
+
+    All but lease and attempt is the same at every try; instants are aware.
+    """
 
     certificate_id: UUID
+    operator_id: UUID
     lease: UUID
     attempt: int
     payload: Mapping[str, Any]
+    salt: str
+    awarded_on: date
+    awarded_at: datetime
+    valid_from: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The files of a certificate, by their SHA-256."""
+
+    pdf_sha256: str
+    credential_sha256: str | None
 
 
 def promise_for(
@@ -124,7 +143,10 @@ def _promise(
             "token": token,
             "state": CertificateState.PENDING,
             "payload": payload.to_json(),
+            "salt": secrets.token_hex(SALT_BYTES),
             "awarded_on": awarded_on,
+            "awarded_at": now,
+            "valid_from": now,
             "created_at": now,
             "attempts": 0,
             "next_at": now,
@@ -146,7 +168,17 @@ def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | No
     ends as failed instead of being tried for ever.
     """
     due = (
-        select(Certificate.id, Certificate.attempts, Certificate.payload)
+        select(
+            Certificate.id,
+            Certificate.operator_id,
+            Certificate.attempts,
+            Certificate.payload,
+            Certificate.salt,
+            Certificate.awarded_on,
+            Certificate.awarded_at,
+            Certificate.valid_from,
+            Certificate.created_at,
+        )
         .where(issuing.is_due(now), Certificate.attempts < MAX_ATTEMPTS)
         .order_by(Certificate.next_at, Certificate.id)
         .limit(1)
@@ -155,19 +187,20 @@ def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | No
     found = work.db.execute(due).one_or_none()
     if found is None:
         return None
-    certificate_id, attempts, payload = found
+    certificate_id, operator_id, attempts, payload, *frozen = found
     lease, attempt = uuid4(), attempts + 1
     work.db.execute(
         update(Certificate)
         .where(Certificate.id == certificate_id)
         .values(lease=lease, lease_until=now + lease_for, attempts=attempt, next_at=now + backoff(attempt))
     )
-    return Claim(certificate_id, lease, attempt, payload)
+    return Claim(certificate_id, operator_id, lease, attempt, payload, *frozen)
 
 
-def publish(work: Work, claim: Claim, pdf_sha256: str, *, now: datetime) -> bool:
-    """Make a certificate visible with its file. False when the lease was lost: somebody else makes or made it."""
-    values = {"state": CertificateState.ISSUED, "issued_at": now, "pdf_sha256": pdf_sha256, "last_error": None}
+def publish(work: Work, claim: Claim, made: Made, *, now: datetime) -> bool:
+    """Make a certificate visible with its files. False when the lease was lost: somebody else makes or made it."""
+    files = {"pdf_sha256": made.pdf_sha256, "credential_sha256": made.credential_sha256}
+    values = {"state": CertificateState.ISSUED, "issued_at": now, "last_error": None, **files}
     operator_id = _settle(work, claim, values)
     if operator_id is None:
         return False
@@ -179,7 +212,7 @@ def publish(work: Work, claim: Claim, pdf_sha256: str, *, now: datetime) -> bool
         by=SYSTEM,
         now=now,
         before={"state": CertificateState.PENDING},
-        after={"state": CertificateState.ISSUED, "pdf_sha256": pdf_sha256},
+        after={"state": CertificateState.ISSUED, **files},
     )
     return True
 

@@ -151,16 +151,19 @@ LEDGER: Final[Mapping[str, Held]] = {
                 "file_erased_at",
             ),
         },
-        erased=("token", "payload", "revoked_reason"),
+        erased=("token", "payload", "salt", "revoked_reason"),
         kept={
             KEYS: ("id", "operator_id", "booking_id", "student_id", "replaced_by_id"),
             VERIFIED: (
                 "number",
                 "state",
                 "awarded_on",
+                "awarded_at",
+                "valid_from",
                 "created_at",
                 "issued_at",
                 "pdf_sha256",
+                "credential_sha256",
                 "revoked_at",
             ),
             CHAIN: (
@@ -234,5 +237,7 @@ OF_NO_FAMILY: Final[Mapping[str, str]] = {
     "trainer_sync_changes": "trainers",
     "audit_seals": "hashes of entries",
     "leases": "the desk's own processes",
+    "issuer_keys": "the company's and its franchises' public keys",
+    "revocation_lists": "the public lists of void credentials, by an id that says nothing by itself",
 }
 """The other tables, and whose they are."""
