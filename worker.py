@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
         sweep(settings)
     else:
         # Work-horses are forked off this process: it loads the code they need, but never compiles or connects.
+        import webapp.certificates.signing.keyring  # noqa: F401 - takes half a second, once instead of for each job
+
         logs.configure(settings)
         worker.serve(settings.redis_url, arguments[0] if arguments else QUEUE)
     return 0

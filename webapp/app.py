@@ -60,6 +60,7 @@ ROOMS: Final = (
 """The rooms that may have pages: those with a ``views`` module, whose blueprint is called ``bp``."""
 MORE_PAGES: Final = (
     "bookings.demand_views",
+    "certificates.issuer_views",
     "trainers.hook_views",
     "trainers.sync_views",
     "zones.file_views",

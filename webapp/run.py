@@ -305,6 +305,8 @@ def run(env: Mapping[str, str]) -> None:
         parts.start("web", "-m", "gunicorn", *bind, "--no-control-socket", "webapp.app:create_app()")
         parts.start("worker", "worker.py")
         parts.start("sweeper", "worker.py", "sweep")
+        # At each start, because franchises may have come since; the worker waits for the keys of each.
+        parts.finish("keys", "-m", "flask", "--app", "webapp", "keys", "make")
         # Asked for at each start and last: the codes among them are good for a minute.
         sign_ins = parts.finish("sign-ins", "-m", "flask", "--app", "webapp", "demo", "--list")
         wait_until_ready(parts, wish.port)

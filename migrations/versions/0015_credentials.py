@@ -111,14 +111,24 @@ CREATE TRIGGER keep_issuer_key BEFORE UPDATE OR DELETE ON issuer_keys
 """
 
 FUNCTIONS = {
-    # Ids and years stand on the public list as well.
+    # Each year that has credentials once without an id, and then those that are void. All of it stands on the public
+    # lists as well. From one year to the next by the index, so that the many valid ones are not looked at.
     "certificates_void()": (
-        "TABLE (id uuid, year integer, state varchar)",
+        "TABLE (year integer, id uuid, state varchar)",
         """
-    SELECT c.id, CAST(extract(year FROM c.awarded_on) AS integer), c.state
+    WITH RECURSIVE first (day) AS (
+        SELECT min(c.awarded_on) FROM certificates c WHERE c.credential_sha256 IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(c.awarded_on) FROM certificates c WHERE c.credential_sha256 IS NOT NULL
+                AND c.awarded_on >= CAST(date_trunc('year', f.day) + interval '1 year' AS date))
+        FROM first f WHERE f.day IS NOT NULL
+    )
+    SELECT CAST(extract(year FROM f.day) AS integer), CAST(NULL AS uuid), CAST(NULL AS varchar)
+    FROM first f WHERE f.day IS NOT NULL
+    UNION ALL
+    SELECT CAST(extract(year FROM c.awarded_on) AS integer), c.id, c.state
     FROM certificates c
-    WHERE c.state IN ('revoked', 'replaced') AND c.credential_sha256 IS NOT NULL
-    ORDER BY c.id""",
+    WHERE c.state IN ('revoked', 'replaced') AND c.credential_sha256 IS NOT NULL""",
     ),
     "certificates_without_keys()": (
         "bigint",
@@ -168,6 +178,12 @@ def upgrade() -> None:
         "ix_certificates_credential_sha256",
         "certificates",
         ["credential_sha256"],
+        postgresql_where=sa.text("credential_sha256 IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_certificates_credential_awarded_on",
+        "certificates",
+        ["awarded_on"],
         postgresql_where=sa.text("credential_sha256 IS NOT NULL"),
     )
     op.create_index(
@@ -254,6 +270,7 @@ def downgrade() -> None:
     op.drop_table("issuer_keys")
     op.execute("DROP FUNCTION keep_issuer_key()")
     op.drop_index("ix_certificates_void", table_name="certificates")
+    op.drop_index("ix_certificates_credential_awarded_on", table_name="certificates")
     op.drop_index("ix_certificates_credential_sha256", table_name="certificates")
     for name in ("salt", "valid", "credential"):
         op.drop_constraint(op.f(f"ck_certificates_{name}"), "certificates", type_="check")

@@ -22,7 +22,7 @@ from sqlalchemy import make_url, text
 from werkzeug.routing import Rule
 
 from tests.authenticator import Authenticator
-from tests.jobs.builders import PlainRenderer
+from tests.jobs.builders import PlainKeys, PlainRenderer
 from tests.make import Person
 from tests.services import Servers
 from tests.web.client import NOW, DeskClient, WatchedDatabase
@@ -231,7 +231,8 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         )
         store = store_from_url(settings.certificate_store_url)
         assert isinstance(store, LocalFileStore)
-        issue(JobContext(settings, database, lambda: NOW), store=PoorStore(store), renderer=PlainRenderer())
+        context = JobContext(settings, database, lambda: NOW)
+        issue(context, store=PoorStore(store), renderer=PlainRenderer(), keys=PlainKeys())
         synchronised()
         app.extensions["settings"] = settings.model_copy(update={"trainer_service_url": URL})
         demo = _with_people(database)

@@ -14,7 +14,7 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from tests.jobs.builders import PlainRenderer, completed_booking, promise
+from tests.jobs.builders import PlainKeys, PlainRenderer, completed_booking, promise
 from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW
@@ -305,7 +305,8 @@ def _certificates(make: Make, database: Database, settings: Settings, stories: t
         for name in ("Pupil", "Faulty"):
             done = completed_booking(make, database, f"{story.marker} {name}", operator_id=story.operator_id)
             promise(database, done, now=NOW)
-    issue(context, store=store_from_url(settings.certificate_store_url), renderer=PlainRenderer(faulty))
+    store = store_from_url(settings.certificate_store_url)
+    issue(context, store=store, renderer=PlainRenderer(faulty), keys=PlainKeys())
     for story in stories:
         done = completed_booking(make, database, f"{story.marker} Waiting", operator_id=story.operator_id)
         promise(database, done, now=TODAY + timedelta(days=1))

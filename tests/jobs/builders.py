@@ -16,7 +16,8 @@ from tests.make import Make
 from tests.web.client import NOW
 from webapp.certificates import service
 from webapp.certificates.pdf import CertificatePayload, RenderFailed
-from webapp.clients.files import FileMissing
+from webapp.certificates.service import Claim
+from webapp.clients.files import FileMissing, Named
 from webapp.core.actor import SYSTEM, Actor
 from webapp.db.work import Database
 
@@ -122,6 +123,26 @@ class Shelf:
     def remove(self, sha256: str) -> None:
         """Forget what was put."""
         self.files.pop(sha256, None)
+
+    def sweep(self, named: Named, *, older_than: timedelta) -> int:
+        """Nothing here is older than a test."""
+        return 0
+
+
+class PlainKeys:
+    """Signs nothing, for tests about something else: the file stays as it was drawn, the credential is a few words."""
+
+    def seal(self, operator_id: UUID) -> PlainKeys:
+        """The same for every operator."""
+        return self
+
+    def pdf(self, content: bytes, *, at: datetime) -> bytes:
+        """What was drawn."""
+        return content
+
+    def credential(self, payload: CertificatePayload, claim: Claim) -> bytes:
+        """The id, which tells credentials apart, and nothing of the student."""
+        return f'{{"id": "{claim.certificate_id.urn}"}}'.encode()
 
 
 def rows(database: Database, sql: str, **values: object) -> list[tuple[object, ...]]:

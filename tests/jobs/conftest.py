@@ -20,9 +20,13 @@ from tests.jobs.builders import DONE, PlainRenderer, Shelf
 from tests.make import Make
 from tests.services import ROOT, Servers
 from webapp import embedded
+from webapp.certificates.signing.folder import KeyFolder
+from webapp.certificates.signing.keeping import make_missing
 from webapp.config import Settings, load_settings
+from webapp.core.actor import SYSTEM
 from webapp.db import work as work_module
 from webapp.db.job_context import JobContext
+from webapp.db.tenancy import acting_as
 from webapp.db.work import Database, connect
 from webapp.queue.doorbell import Doorbell
 
@@ -80,7 +84,7 @@ class OwnDesk:
 
 @pytest.fixture
 def desk(servers: Servers, app: Flask, own_redis: Redis, at: object, tmp_path: Path) -> Iterator[OwnDesk]:
-    """A fresh copy of the migrated database, dropped afterwards; processes started on it are ended."""
+    """A fresh copy of the migrated database with keys, dropped afterwards; processes started on it are ended."""
     name = f"{servers.template}_jobs_{os.getpid()}_{next(_numbers)}"
     owner = make_url(servers.owner_url).username or ""
     embedded.create_database(servers.admin_url, name, owner=owner, template=servers.template)
@@ -96,6 +100,8 @@ def desk(servers: Servers, app: Flask, own_redis: Redis, at: object, tmp_path: P
     before = work_module.database()
     database = Database(engine, Doorbell(mine.redis_url).ring)
     work_module.bind(database)
+    with acting_as(SYSTEM), Database(engine, lambda job, ids: None).unit_of_work() as work:
+        make_missing(work, KeyFolder(tmp_path / "keys"), by=SYSTEM, now=DONE)
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str, **changed: str) -> subprocess.Popen[bytes]:

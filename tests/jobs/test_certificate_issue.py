@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from tests.jobs.builders import DONE, PlainRenderer, Shelf, completed_booking, promise, rows, states
+from tests.jobs.builders import DONE, PlainKeys, PlainRenderer, Shelf, completed_booking, promise, rows, states
 from tests.make import Make
 from tests.web.client import Bell
 from webapp.certificates import jobs, service
@@ -54,11 +54,12 @@ def test_one_job_issues_all_that_wait(
     make: Make, db: Database, ctx: JobContext, renderer: PlainRenderer, shelf: Shelf
 ) -> None:
     promised(make, db, "Meena", "Arun", "Ravi")
-    assert jobs.issue(ctx, store=shelf, renderer=renderer) == 3
+    assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 3
     assert states(db) == Counter(issued=3)
-    found = rows(db, "SELECT pdf_sha256, lease, issued_at FROM certificates")
-    assert {sha256 for sha256, _, _ in found} == set(shelf.files)
-    assert {(lease, issued_at) for _, lease, issued_at in found} == {(None, DONE)}
+    found = rows(db, "SELECT pdf_sha256, credential_sha256, lease, issued_at FROM certificates")
+    assert {sha256 for *files, _, _ in found for sha256 in files} == set(shelf.files)
+    assert len(shelf.files) == 6
+    assert {(lease, issued_at) for *_, lease, issued_at in found} == {(None, DONE)}
     assert audited(db, "issued") == 3
 
 
@@ -66,9 +67,9 @@ def test_running_the_job_twice_has_one_effect(
     make: Make, db: Database, ctx: JobContext, renderer: PlainRenderer, shelf: Shelf
 ) -> None:
     promised(make, db, "Meena")
-    jobs.issue(ctx, store=shelf, renderer=renderer)
+    jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys())
     before = rows(db, "SELECT * FROM certificates")
-    assert jobs.issue(later(ctx, DAY), store=shelf, renderer=renderer) == 0
+    assert jobs.issue(later(ctx, DAY), store=shelf, renderer=renderer, keys=PlainKeys()) == 0
     assert rows(db, "SELECT * FROM certificates") == before
     assert audited(db, "issued") == 1
     assert set(renderer.drawn.values()) == {1}
@@ -78,7 +79,7 @@ def test_one_that_cannot_be_drawn_fails_at_once_and_blocks_nobody(
     make: Make, db: Database, ctx: JobContext, shelf: Shelf
 ) -> None:
     promised(make, db, "Meena", "Unprintable", "Ravi")
-    assert jobs.issue(ctx, store=shelf, renderer=PlainRenderer(frozenset({"Unprintable"}))) == 2
+    assert jobs.issue(ctx, store=shelf, renderer=PlainRenderer(frozenset({"Unprintable"})), keys=PlainKeys()) == 2
     assert states(db) == Counter(issued=2, failed=1)
     ((problem,),) = rows(db, "SELECT last_error FROM certificates WHERE state = 'failed'")
     assert problem == "not-drawable"
@@ -88,14 +89,14 @@ def test_one_that_cannot_be_drawn_fails_at_once_and_blocks_nobody(
 def test_a_full_disk_is_waited_out(make: Make, db: Database, ctx: JobContext, renderer: PlainRenderer) -> None:
     promised(make, db, "Meena")
     shelf = Shelf(refusals=1)
-    assert jobs.issue(ctx, store=shelf, renderer=renderer) == 0
+    assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 0
     ((state, attempts, problem, next_at, lease),) = rows(
         db, "SELECT state, attempts, last_error, next_at, lease FROM certificates"
     )
     assert (state, attempts, problem, lease) == ("pending", 1, "not-stored", None)
     assert DONE < next_at <= DONE + timedelta(seconds=10)  # type: ignore[operator]  # an instant
-    assert jobs.issue(ctx, store=shelf, renderer=renderer) == 0, "not before its time"
-    assert jobs.issue(later(ctx, timedelta(seconds=10)), store=shelf, renderer=renderer) == 1
+    assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 0, "not before its time"
+    assert jobs.issue(later(ctx, timedelta(seconds=10)), store=shelf, renderer=renderer, keys=PlainKeys()) == 1
     assert rows(db, "SELECT state, attempts, last_error FROM certificates") == [("issued", 2, None)]
 
 
@@ -106,9 +107,9 @@ def test_after_twelve_tries_it_fails_and_a_person_can_have_it_made_after_all(
     shelf = Shelf(refusals=MAX_ATTEMPTS)
     for n in range(MAX_ATTEMPTS):
         assert states(db) == Counter(pending=1)
-        jobs.issue(later(ctx, n * DAY), store=shelf, renderer=renderer)
+        jobs.issue(later(ctx, n * DAY), store=shelf, renderer=renderer, keys=PlainKeys())
     assert states(db) == Counter(failed=1)
-    assert jobs.issue(later(ctx, 99 * DAY), store=shelf, renderer=renderer) == 0
+    assert jobs.issue(later(ctx, 99 * DAY), store=shelf, renderer=renderer, keys=PlainKeys()) == 0
 
     bells.clear()
     admin = make.admin().actor
@@ -118,7 +119,7 @@ def test_after_twelve_tries_it_fails_and_a_person_can_have_it_made_after_all(
     assert audited(db, "retried") == 1
     with pytest.raises(Conflict), db.unit_of_work() as work:
         service.retry(work, certificate_id, by=admin, now=DONE)
-    assert jobs.issue(ctx, store=shelf, renderer=renderer) == 1
+    assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 1
 
 
 def test_a_bug_in_one_row_stays_with_that_row(
@@ -127,7 +128,7 @@ def test_a_bug_in_one_row_stays_with_that_row(
     torn, *_others = promised(make, db, "Meena", "Arun")
     with db.unit_of_work() as work:
         work.db.execute(text("UPDATE certificates SET payload = '{}' WHERE id = :id"), {"id": torn})
-    assert jobs.issue(ctx, store=shelf, renderer=renderer) == 1
+    assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 1
     assert rows(db, "SELECT id, last_error FROM certificates WHERE state = 'pending'") == [
         (torn, "unexpected-ValueError")
     ]
@@ -186,10 +187,10 @@ def test_a_full_batch_hands_over_to_a_fresh_job(
     promised(make, db, "Meena", "Arun", "Ravi")
     monkeypatch.setattr(jobs, "BATCH", 2)
     bells.clear()
-    assert jobs.issue(ctx, store=shelf, renderer=renderer) == 2
+    assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 2
     assert bells == [(JobName.ISSUE_CERTIFICATES, {})]
     bells.clear()
-    assert jobs.issue(ctx, store=shelf, renderer=renderer) == 1
+    assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 1
     assert bells == []
 
 
@@ -203,7 +204,7 @@ def test_the_sweep_rings_for_what_waits_too_long_and_for_nothing_else(
     assert bells == []
     assert jobs.ring_again(later(ctx, jobs.RING_AGAIN_AFTER))
     assert bells == [(JobName.ISSUE_CERTIFICATES, {})]
-    jobs.issue(ctx, store=shelf, renderer=renderer)
+    jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys())
     assert not jobs.ring_again(later(ctx, DAY))
 
 
@@ -218,7 +219,7 @@ def test_the_log_of_a_failure_carries_no_name(
     make: Make, db: Database, ctx: JobContext, shelf: Shelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     promised(make, db, "Unprintable")
-    jobs.issue(ctx, store=shelf, renderer=PlainRenderer(frozenset({"Unprintable"})))
+    jobs.issue(ctx, store=shelf, renderer=PlainRenderer(frozenset({"Unprintable"})), keys=PlainKeys())
     assert "not_drawable" in caplog.text
     assert "Unprintable" not in caplog.text
     assert CertificateState.FAILED in states(db)

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests.jobs.builders import DONE, Completed, PlainRenderer, completed_booking, promise, rows
+from tests.jobs.builders import DONE, Completed, PlainKeys, PlainRenderer, completed_booking, promise, rows
 from tests.make import Make
 from tests.web.client import Bell, DeskClient
 from webapp.certificates import jobs
@@ -39,7 +39,7 @@ class Issued:
 def issued(make: Make, db: Database, ctx: JobContext) -> Issued:
     booking = completed_booking(make, db, "Meena Rao")
     (certificate_id,) = promise(db, booking)
-    jobs.issue(ctx, renderer=PlainRenderer())
+    jobs.issue(ctx, renderer=PlainRenderer(), keys=PlainKeys())
     ((number, token),) = rows(db, "SELECT number, token FROM certificates")
     return Issued(booking, certificate_id, str(number), str(token))
 
@@ -98,7 +98,7 @@ def test_the_page_asks_again_only_while_the_certificate_is_made(
     fragment = client.get("certificates.show", certificate_id=pending, htmx=True).text
     assert fragment.lstrip().startswith('<div id="certificate-state"')
     assert client.get("certificates.pdf", certificate_id=pending).status_code == 404
-    jobs.issue(ctx, renderer=PlainRenderer())
+    jobs.issue(ctx, renderer=PlainRenderer(), keys=PlainKeys())
     fragment = client.get("certificates.show", certificate_id=pending, htmx=True).text
     assert "hx-trigger" not in fragment
     assert f"/certificates/{pending}/pdf" in fragment

@@ -61,6 +61,7 @@ def test_a_desk_that_works_is_well(doctor: Doctor, desk: OwnDesk) -> None:
         "worker",
         "sweeper",
         "clocks",
+        "certificate keys",
         "certificate store",
     } <= {*told}
     worker.register_death()

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from tests.jobs.builders import DONE, Shelf, completed_booking, promise, rows
+from tests.jobs.builders import DONE, PlainKeys, Shelf, completed_booking, promise, rows
 from tests.jobs.conftest import OwnDesk
 from tests.make import Make
 from tests.rooms.family_story import LATER, Family, family_with_everything
@@ -62,7 +62,7 @@ def shelf() -> Watched:
 
 @pytest.fixture
 def family(make: Make, db: Database, settings: Settings, shelf: Watched) -> Family:
-    """Erased, its two files still there."""
+    """Erased, the two files of each of its two certificates still there."""
     family = family_with_everything(make, db, settings, shelf)
     with db.unit_of_work() as work:
         erase_family(work, family.id, reason=ErasureReason.ASKED_FOR, by=family.admin.actor, now=LATER)
@@ -75,7 +75,7 @@ def erasures(tmp_path: Path) -> LocalErasureList:
 
 
 def test_the_files_go_and_the_rows_say_so(ctx: JobContext, db: Database, family: Family, shelf: Watched) -> None:
-    assert (len(shelf.files), rows(db, DUE)) == (2, [(2,)])
+    assert (len(shelf.files), rows(db, DUE)) == (4, [(2,)])
     assert erase_files(ctx, store=shelf) == 2
     assert (shelf.files, rows(db, DUE)) == ({}, [(0,)])
     told = "SELECT count(*), min(actor_kind) FROM audit_entries WHERE what = 'certificate.file_erased'"
@@ -90,7 +90,7 @@ def test_each_file_is_removed_on_behalf_of_its_own_operator(
     """As the worker does it: on nobody's behalf it learns what is due, and not a word more."""
     jobs.perform(ctx, JobName.ERASE_FILES, lambda ctx: erase_files(ctx, store=shelf), {})
     assert (shelf.files, rows(db, DUE)) == ({}, [(0,)])
-    assert shelf.asked_for == [family.operator_id] * 2
+    assert shelf.asked_for == [family.operator_id] * 4
 
 
 @pytest.mark.parametrize("when", ["breaks", "dies"])
@@ -100,7 +100,7 @@ def test_whoever_is_killed_before_or_after_the_file_went_is_followed_by_another(
     getattr(shelf, when).append(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         erase_files(ctx, store=shelf)
-    assert len(shelf.files) == (2 if when == "breaks" else 1)
+    assert len(shelf.files) == (4 if when == "breaks" else 3)
     assert rows(db, DUE) == [(2,)], "nothing says yet that it is gone"
     assert erase_files(ctx, store=shelf) == 2
     assert (shelf.files, rows(db, DUE)) == ({}, [(0,)])
@@ -132,16 +132,16 @@ def test_a_file_that_somebody_else_needs_stays(ctx: JobContext, db: Database, fa
             {"sha256": sha256},
         )
     assert erase_files(ctx, store=shelf) == 2
-    assert list(shelf.files) == [sha256]
+    assert list(shelf.files) == [sha256], "its credential is nobody else's"
 
 
 def test_files_of_families_that_were_not_erased_stay(
     ctx: JobContext, db: Database, family: Family, shelf: Watched, make: Make, renderer: Renderer
 ) -> None:
     promise(db, completed_booking(make, db, "Ravi"))
-    issue(ctx, store=shelf, renderer=renderer)
+    issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys())
     erase_files(ctx, store=shelf)
-    assert len(shelf.files) == 1
+    assert len(shelf.files) == 2
 
 
 def test_the_sweeper_rings_until_it_is_done(

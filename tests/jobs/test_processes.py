@@ -7,7 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from tests.jobs.builders import DONE, PlainRenderer, Shelf, completed_booking, promise, rows, states, until
+from tests.jobs.builders import DONE, PlainKeys, PlainRenderer, Shelf, completed_booking, promise, rows, states, until
 from tests.jobs.conftest import OwnDesk
 from webapp.certificates import jobs
 from webapp.clients.files import store_from_url
@@ -69,7 +69,7 @@ def test_four_jobs_at_once_share_the_work_and_make_nothing_twice(desk: OwnDesk) 
 
     def job(_number: int) -> int:
         together.wait(30)
-        return jobs.issue(desk.ctx, store=shelf, renderer=renderer)
+        return jobs.issue(desk.ctx, store=shelf, renderer=renderer, keys=PlainKeys())
 
     with ThreadPoolExecutor(4) as crowd:
         assert sum(crowd.map(job, range(4))) == 15

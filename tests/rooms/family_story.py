@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from tests.jobs.builders import DONE, PUBLIC_URL, PlainRenderer
+from tests.jobs.builders import DONE, PUBLIC_URL, PlainKeys, PlainRenderer
 from tests.make import Make, Person
 from tests.web.client import NOW
 from webapp.assignments import service as assignments
@@ -103,7 +103,7 @@ def family_with_everything(make: Make, db: Database, settings: Settings, store: 
     completed = _propose(db, staff, _command(made, zone_id, course_id, time(16), 30), trainer_id)
     _cancel(db, cancelled, staff, manager)
     _complete(db, completed, trainer_id, staff, manager, made.student_ids[0])
-    issue(JobContext(settings, db, lambda: DONE), store=store, renderer=PlainRenderer())
+    issue(JobContext(settings, db, lambda: DONE), store=store, renderer=PlainRenderer(), keys=PlainKeys())
     return Family(made.household_id, operator_id, admin, manager, staff, other.household_id)
 
 

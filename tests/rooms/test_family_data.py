@@ -52,7 +52,6 @@ from webapp.trainers.models import Trainer
 
 OFTEN_EMPTY = {
     "completed_at",
-    "credential_sha256",
     "successor_id",
     "expires_at",
     "replaced_by_id",

@@ -1,9 +1,13 @@
-"""Making certificates in the background. ``issue`` runs in work-horses only: it compiles with Typst (see ``pdf``)."""
+"""Making certificates in the background, and removing their files when a family is erased.
+
+``issue`` runs in work-horses only: it compiles with Typst (see ``pdf``) and opens private keys.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -12,6 +16,8 @@ from rq.timeouts import BaseTimeoutException
 from webapp.certificates import erasing, service
 from webapp.certificates.pdf import CertificatePayload, CertificateRenderer, RenderFailed
 from webapp.certificates.queries import issuing
+from webapp.certificates.queries import keys as known
+from webapp.certificates.sealing import CannotBeSigned, Keys, KeysMissing, Seal
 from webapp.clients.files import FileStore, store_from_url
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
@@ -24,6 +30,9 @@ RING_AGAIN_AFTER: Final = timedelta(seconds=5)
 STUCK_AFTER: Final = timedelta(minutes=5)
 """A certificate due for longer is worth a person's attention."""
 
+if TYPE_CHECKING:
+    from webapp.certificates.signing.keyring import Keyring
+
 log = structlog.get_logger(__name__)
 
 
@@ -31,27 +40,61 @@ class Renderer(Protocol):
     """Turns payloads into PDF files; raises ``RenderFailed`` for one that cannot be drawn."""
 
     def render(self, payload: CertificatePayload) -> bytes:
-        """The file of one certificate."""
+        """The file of one certificate, not yet signed."""
 
 
-def issue(ctx: JobContext, *, store: FileStore | None = None, renderer: Renderer | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a certificate consists of."""
+
+    pdf: bytes
+    credential: bytes
+
+
+def issue(
+    ctx: JobContext, *, store: FileStore | None = None, renderer: Renderer | None = None, keys: Keys | None = None
+) -> int:
     """Make what is due, at most ``BATCH`` certificates; returns how many it published, and rings again for the rest.
 
-    Harmless at any time and in any number at once: a row is made by whoever holds its lease. ``store`` and
-    ``renderer`` are those of the settings and the project unless given.
+    Harmless at any time and in any number at once: a row is made by whoever holds its lease. What cannot be signed
+    waits, untried. ``store``, ``renderer`` and ``keys`` are those of the settings and the project unless given.
     """
     store = store or store_from_url(ctx.settings.certificate_store_url)
     published = made = 0
     for operator_id in _operators_with_due(ctx):
         with acting_for(operator_id):
-            while made < BATCH and (claim := _claim(ctx)) is not None:
+            keys = keys or open_keys(ctx)
+            seal = _seal(ctx, keys, operator_id)
+            while seal is not None and made < BATCH and (claim := _claim(ctx)) is not None:
                 renderer = renderer or CertificateRenderer()
                 made += 1
-                published += _make(ctx, claim, store, renderer)
+                published += _make(ctx, claim, store, renderer, seal)
     if made == BATCH and _operators_with_due(ctx):
         with ctx.unit_of_work() as work:
             work.after_commit(JobName.ISSUE_CERTIFICATES)
     return published
+
+
+def open_keys(ctx: JobContext) -> Keyring:
+    """The keys in use, as the database names them and the folder holds them; no file is opened yet."""
+    # Loaded here, because the sweeper, which imports this module, has no use for it. The worker has loaded it before.
+    from webapp.certificates.signing.folder import KeySettings
+    from webapp.certificates.signing.keyring import Keyring
+
+    with ctx.read_only() as db:
+        in_use, issuer = known.keys_in_use(db), known.issuer(db, ctx.settings.public_url)
+    folder = KeySettings(data_dir=ctx.settings.data_dir).folder
+    return Keyring(folder, in_use, issuer, ctx.settings.public_url)
+
+
+def _seal(ctx: JobContext, keys: Keys, operator_id: UUID) -> Seal | None:
+    try:
+        return keys.seal(operator_id)
+    except KeysMissing as missing:
+        with ctx.unit_of_work() as work:
+            waiting = service.wait_for_keys(work, missing.problem, now=ctx.now())
+        log.error("certificates.wait_for_keys", problem=missing.problem, why=str(missing), waiting=waiting)
+        return None
 
 
 def _operators_with_due(ctx: JobContext) -> list[UUID]:
@@ -65,14 +108,24 @@ def _claim(ctx: JobContext) -> service.Claim | None:
         return service.claim_next(work, now=ctx.now(), lease_for=lease_for)
 
 
-def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Renderer) -> bool:
-    """Draw and keep the file outside any transaction, then publish; whatever goes wrong stays with this row."""
+def files_of(claim: service.Claim, renderer: Renderer, seal: Seal) -> Files:
+    """Draw, sign, and write the credential. Raises ``RenderFailed`` and ``CannotBeSigned``, which are final."""
+    payload = CertificatePayload.from_json(claim.payload)
+    drawn = renderer.render(payload)
+    return Files(seal.pdf(drawn, at=claim.created_at), seal.credential(payload, claim))
+
+
+def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Renderer, seal: Seal) -> bool:
+    """Make and keep the files outside any transaction, then publish; whatever goes wrong stays with this row."""
     try:
-        content = renderer.render(CertificatePayload.from_json(claim.payload))
-        sha256 = store.put(content, media_type="application/pdf")
+        files = files_of(claim, renderer, seal)
+        made = service.Made(
+            pdf_sha256=store.put(files.pdf, media_type="application/pdf"),
+            credential_sha256=store.put(files.credential, media_type="application/ld+json"),
+        )
     except BaseTimeoutException:
         raise  # RQ stops the whole job: the lease runs out and the row comes round again
-    except RenderFailed as error:
+    except (RenderFailed, CannotBeSigned) as error:
         # Without its text, which may quote the name it could not set.
         log.error("certificate.not_drawable", certificate_id=str(claim.certificate_id), error=type(error).__name__)
         return _failed(ctx, claim, "not-drawable", lasting=True)
@@ -83,7 +136,7 @@ def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Ren
         log.exception("certificate.try_failed", certificate_id=str(claim.certificate_id))
         return _failed(ctx, claim, f"unexpected-{type(error).__name__}", lasting=False)
     with ctx.unit_of_work() as work:
-        published = service.publish(work, claim, service.Made(sha256, None), now=ctx.now())
+        published = service.publish(work, claim, made, now=ctx.now())
     log.info("certificate.issued" if published else "certificate.overtaken", certificate_id=str(claim.certificate_id))
     return published
 
@@ -128,17 +181,16 @@ def erase_files(ctx: JobContext, *, store: FileStore | None = None) -> int:
 
 def _erase_file(ctx: JobContext, certificate_id: UUID, store: FileStore) -> bool:
     with ctx.read_only() as db:
-        found = issuing.file_to_erase(db, certificate_id)
+        found = issuing.files_to_erase(db, certificate_id)
     if found is None:
         return False
-    sha256, shared = found
-    if not shared:
-        try:
+    try:
+        for sha256 in found:
             store.remove(sha256)
-        except OSError as error:
-            # The row stays due, and the next ring tries again.
-            log.error("certificate.file_not_erased", certificate_id=str(certificate_id), error=type(error).__name__)
-            return False
+    except OSError as error:
+        # The row stays due, and the next ring tries again.
+        log.error("certificate.file_not_erased", certificate_id=str(certificate_id), error=type(error).__name__)
+        return False
     with ctx.unit_of_work() as work:
         return erasing.record_file_erased(work, certificate_id, now=ctx.now())
 

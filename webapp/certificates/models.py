@@ -65,6 +65,11 @@ class Certificate(Base):
             postgresql_where=text("credential_sha256 IS NOT NULL"),
         ),
         Index(
+            "ix_certificates_credential_awarded_on",
+            "awarded_on",
+            postgresql_where=text("credential_sha256 IS NOT NULL"),
+        ),
+        Index(
             "ix_certificates_void",
             "id",
             postgresql_where=text("state IN ('revoked', 'replaced') AND credential_sha256 IS NOT NULL"),

@@ -37,6 +37,8 @@ MAX_DRAWS: Final = 20
 """Of 45 random bits even two collisions in a row mean that the source is broken."""
 TOKEN_BYTES: Final = 24
 """192 bits in the link: 32 letters, nobody guesses one."""
+WAIT_FOR_KEYS: Final = timedelta(seconds=30)
+"""How soon a certificate that cannot be signed is looked at again."""
 SALT_BYTES: Final = 16
 """As many as ``credentials.building`` wants."""
 
@@ -65,7 +67,7 @@ class Made:
     """The files of a certificate, by their SHA-256."""
 
     pdf_sha256: str
-    credential_sha256: str | None
+    credential_sha256: str
 
 
 def promise_for(
@@ -231,6 +233,20 @@ def record_failure(work: Work, claim: Claim, problem: str, *, lasting: bool, now
         return None
     _audit_failed(work, claim.certificate_id, operator_id, problem, now=now)
     return CertificateState.FAILED
+
+
+def wait_for_keys(work: Work, problem: str, *, now: datetime) -> int:
+    """Put off what is due of the operator acted for, because nothing can be signed; returns how many.
+
+    No try is counted, however long it takes: they wait with ``problem`` for somebody to see to the keys.
+    """
+    put_off = (
+        update(Certificate)
+        .where(issuing.is_due(now), Certificate.attempts < MAX_ATTEMPTS)
+        .values(last_error=problem, next_at=now + WAIT_FOR_KEYS, lease=None, lease_until=None)
+        .execution_options(synchronize_session=False)
+    )
+    return len(work.db.scalars(put_off.returning(Certificate.id)).all())
 
 
 def give_up_exhausted(work: Work, *, now: datetime) -> int:

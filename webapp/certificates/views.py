@@ -89,23 +89,45 @@ def show(certificate_id: UUID) -> ResponseReturnValue:
 @requires(Permission.CERTIFICATE_READ)
 def pdf(certificate_id: UUID) -> ResponseReturnValue:
     """The file, to be kept or printed; 404 until it is issued, and once the family's data was erased."""
+    certificate = _readable(certificate_id)
+    if certificate.pdf_sha256 is None:
+        raise NotFound()
+    return _file(certificate, certificate.pdf_sha256, "application/pdf", f"certificate-{certificate.number}.pdf")
+
+
+@bp.get("/certificates/<uuid:certificate_id>/credential")
+@requires(Permission.CERTIFICATE_READ)
+def credential(certificate_id: UUID) -> ResponseReturnValue:
+    """The signed credential; 404 as for the PDF, and for certificates issued before there were credentials."""
+    certificate = _readable(certificate_id)
+    if certificate.credential_sha256 is None:
+        raise NotFound("no-credential", "This certificate was issued before there were credentials.")
+    name = f"certificate-{certificate.number}.json"
+    return _file(certificate, certificate.credential_sha256, "application/ld+json", name)
+
+
+def _readable(certificate_id: UUID) -> pages.CertificateFacts:
+    """A certificate whose files there are. Raises ``NotFound``."""
     with read_only() as db:
         certificate = pages.certificate_facts(db, certificate_id, visible_to=current_actor())
     if certificate.erased_at is not None:
         raise NotFound("certificate-erased", "The family's data was erased, and the file of this certificate with it.")
-    if certificate.pdf_sha256 is None:
-        raise NotFound()
+    return certificate
+
+
+def _file(certificate: pages.CertificateFacts, sha256: str, media_type: str, name: str) -> Response:
+    """A file to keep, with a trace of who took it. Raises ``NotFound`` when the store has lost it."""
     settings: Settings = current_app.extensions["settings"]
     try:
-        content = store_from_url(settings.certificate_store_url).get(certificate.pdf_sha256)
+        content = store_from_url(settings.certificate_store_url).get(sha256)
     except FileMissing as error:
-        log.exception("certificate.file_missing", certificate_id=str(certificate_id))
+        log.exception("certificate.file_missing", certificate_id=str(certificate.id))
         raise NotFound("file-missing", "The file of this certificate is missing. Tell an admin.") from error
     about = {"household": certificate.household_id}
-    reading.downloaded("certificate", certificate_id, certificate.operator_id, by=current_actor(), **about)
+    reading.downloaded("certificate", certificate.id, certificate.operator_id, by=current_actor(), **about)
     response = make_response(content)
-    response.headers["Content-Type"] = "application/pdf"
-    response.headers["Content-Disposition"] = f'attachment; filename="certificate-{certificate.number}.pdf"'
+    response.headers["Content-Type"] = media_type
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "private, no-store"
     return response
 

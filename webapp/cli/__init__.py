@@ -8,6 +8,7 @@ from webapp.cli.audit import audit_group
 from webapp.cli.courses import course_group
 from webapp.cli.doctor import doctor
 from webapp.cli.households import households_group
+from webapp.cli.keys import keys_group
 from webapp.cli.operators import operator_group
 from webapp.cli.sweep import sweep
 from webapp.cli.sync import trainers_group
@@ -30,6 +31,7 @@ def register(app: Flask) -> None:
         trainers_group,
         households_group,
         audit_group,
+        keys_group,
     )
     for command in (*groups, demo, doctor, sweep):
         app.cli.add_command(command)

@@ -159,6 +159,13 @@ def _processes(settings: Settings) -> Iterator[Finding]:
     }
     for check, (state, words, otherwise) in help_for.items():
         yield _found(check, state is State.OK, words, otherwise if state is State.FAILED else "it cannot be told")
+    yield from _keys(found)
+
+
+def _keys(found: health.Readiness) -> Iterator[Finding]:
+    if found.keys is not None:  # else the database's own line says so
+        words = "certificates can be signed"
+        yield _found("certificate keys", found.keys.complete, words, health.missing_keys(found.keys))
 
 
 def _letters(settings: Settings) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ class JobName(StrEnum):
     """Every job there is. ``webapp.jobs.HANDLERS`` has a handler for each; a test holds the two equal."""
 
     ISSUE_CERTIFICATES = "certificates.issue"
+    SIGN_REVOCATIONS = "certificates.sign_revocations"
+    SWEEP_FILES = "certificates.sweep_files"
     ERASE_FILES = "certificates.erase_files"
     NOTE_ERASURES = "households.note_erasures"
     EXPIRE_HOLDS = "assignments.expire_holds"

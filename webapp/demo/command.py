@@ -11,6 +11,7 @@ from webapp.accounts.signin import hash_password
 from webapp.accounts.totp import totp
 from webapp.assignments.limits import Limits
 from webapp.certificates.service import promise_for
+from webapp.cli.keys import make_keys
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import SYSTEM
@@ -34,17 +35,17 @@ def demo(if_empty: bool, list_only: bool) -> None:
         return
     try:
         with acting_as(SYSTEM):
-            if if_empty and _in_use():
-                return
-            load(
-                now=clock.now(),
-                secrets=Secrets(hash_password, totp().seal),
-                promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
-                limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
-            )
+            if not if_empty or not _in_use():
+                load(
+                    now=clock.now(),
+                    secrets=Secrets(hash_password, totp().seal),
+                    promise=partial(promise_for, max_absences=settings.max_absences, public_url=settings.public_url),
+                    limits=Limits(settings.hold_hours, settings.max_courses_per_trainer),
+                )
+                _print_sign_ins()
     except DomainError as error:
         raise click.ClickException(str(error)) from error
-    _print_sign_ins()
+    click.get_current_context().invoke(make_keys)
 
 
 def _in_use() -> bool:

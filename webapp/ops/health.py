@@ -13,6 +13,7 @@ import structlog
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp.certificates.queries.keys import KeyState, key_state
 from webapp.db.work import Database
 from webapp.ops import queries, service
 from webapp.queue.worker import Pulse, pulse
@@ -43,6 +44,9 @@ class Readiness:
     redis: State
     worker: State
     sweeper: State
+    keys: KeyState | None = None
+    """Whether certificates can be signed; ``None`` when the database does not answer. Without keys certificates wait,
+    and everything else works: the desk is ready."""
 
     @property
     def ready(self) -> bool:
@@ -58,14 +62,34 @@ class Readiness:
                 "redis": {"state": self.redis.value},
                 "worker": {"state": self.worker.value},
                 "sweeper": {"state": self.sweeper.value},
+                "certificate_keys": self._keys(),
             },
         }
+
+    def _keys(self) -> dict[str, str]:
+        if self.keys is None:
+            return {"state": State.UNKNOWN.value}
+        if self.keys.complete:
+            return {"state": State.OK.value}
+        return {"state": State.FAILED.value, "why": missing_keys(self.keys)}
+
+
+def missing_keys(keys: KeyState) -> str:
+    """What the keys lack, in words for whoever looks after the desk."""
+    wanting = []
+    if not keys.credentials:
+        wanting.append("there is no key for credentials")
+    if keys.operators:
+        wanting.append(f"operators without a key for their PDFs: {keys.operators}")
+    if keys.waiting:
+        wanting.append(f"certificates that wait because a worker could not use a key: {keys.waiting}")
+    return f"{'; '.join(wanting)}. See flask --app webapp keys make, and the worker's log."
 
 
 def readiness(database: Database, redis_url: str) -> Readiness:
     """Ask the database and Redis, side by side, at most ``LIMIT`` seconds together."""
     until = time.monotonic() + LIMIT
-    asked_database = _askers.submit(_sweeper_leads, database)
+    asked_database = _askers.submit(_told_by, database)
     asked_redis = _askers.submit(_pulse, redis_url)
     led = _answer("database", asked_database, until)
     beat = _answer("redis", asked_redis, until)
@@ -73,13 +97,14 @@ def readiness(database: Database, redis_url: str) -> Readiness:
         database=_state(led, lambda _led: True),
         redis=_state(beat, lambda _beat: True),
         worker=State.UNKNOWN if beat is None else _state(beat, lambda found: found.workers > 0),
-        sweeper=State.UNKNOWN if led is None else _state(led, lambda found: found),
+        sweeper=State.UNKNOWN if led is None else _state(led, lambda found: found[0]),
+        keys=None if led is None else led[1],
     )
 
 
-def _sweeper_leads(database: Database) -> bool:
+def _told_by(database: Database) -> tuple[bool, KeyState]:
     with database.read_only() as db:
-        return queries.is_led(db, service.SWEEPER)
+        return queries.is_led(db, service.SWEEPER), key_state(db)
 
 
 def _pulse(redis_url: str) -> Pulse:

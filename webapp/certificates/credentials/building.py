@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import ValidationError
 
 from webapp.certificates.credentials import proofs
+from webapp.certificates.credentials.addresses import credential_id
 from webapp.certificates.credentials.issuer import Issuer
 from webapp.certificates.credentials.keys import SigningKey
 from webapp.certificates.credentials.proofs import instant
@@ -41,11 +42,6 @@ class CredentialFacts:
     salt: str
     status_list: str
     email: str | None = None
-
-
-def credential_id(certificate_id: UUID) -> str:
-    """A credential's id. Neither number nor link: revoked ids are published."""
-    return certificate_id.urn
 
 
 def issue(

@@ -1,4 +1,6 @@
-"""Private Ed25519 keys: made, written to a file that only its owner may read, and loaded from one.
+"""Private keys: made, written to a file that only its owner may read, and loaded from one.
+
+Ed25519 signs credentials; EC P-256, the strongest that every reader of PDFs knows, signs files.
 
 PEM, PKCS #8, without a passphrase: what guards it is who may read the file. No message here quotes a file's contents.
 """
@@ -12,18 +14,20 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from webapp.certificates.credentials import multikey
 
 _LARGEST: Final = 4096
-"""Bytes of a key file; a real one has 119."""
+"""Bytes of a key file; a real one has 119 or 241."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class KeyUnusable(Exception):
-    """A key file is missing, open to others, or holds no Ed25519 key."""
+    """A key file is missing, open to others, or holds no key of the kind wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def public_multibase(private: Ed25519PrivateKey) -> str:
     return multikey.encode(private.public_key().public_bytes_raw())
 
 
-def write_key(path: Path, private: Ed25519PrivateKey) -> None:
+def write_key(path: Path, private: Ed25519PrivateKey | EllipticCurvePrivateKey) -> None:
     """Write a key to a new file that only its owner may read. Raises ``FileExistsError`` rather than overwrite one."""
     content = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -60,6 +64,21 @@ def write_key(path: Path, private: Ed25519PrivateKey) -> None:
 
 def load_key(path: Path) -> Ed25519PrivateKey:
     """The key in a file. Raises ``KeyUnusable``, also when group or others may do anything with the file."""
+    key = _load(path)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyUnusable(f"{path} holds another kind of key than Ed25519")
+    return key
+
+
+def load_ec_key(path: Path) -> EllipticCurvePrivateKey:
+    """The EC P-256 key in a file. Raises ``KeyUnusable`` as ``load_key`` does, and for any other curve."""
+    key = _load(path)
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise KeyUnusable(f"{path} holds another kind of key than EC P-256")
+    return key
+
+
+def _load(path: Path) -> PrivateKeyTypes:
     try:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())  # of the opened file: the path may mean another one by now
@@ -73,9 +92,6 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     except OSError as error:
         raise KeyUnusable(f"{path} cannot be read: {error.strerror}") from error
     try:
-        key = load_pem_private_key(content[:_LARGEST], password=None)
+        return load_pem_private_key(content[:_LARGEST], password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise KeyUnusable(f"{path} holds no private key in PEM without a passphrase") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyUnusable(f"{path} holds another kind of key than Ed25519")
-    return key

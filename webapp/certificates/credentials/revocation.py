@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import Field, ValidationError
 
 from webapp.certificates.credentials import proofs
-from webapp.certificates.credentials.building import credential_id
+from webapp.certificates.credentials.addresses import credential_id
 from webapp.certificates.credentials.issuer import Issuer
 from webapp.certificates.credentials.keys import SigningKey
 from webapp.certificates.credentials.pinned import DATA_INTEGRITY

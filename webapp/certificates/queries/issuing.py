@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy.orm import Session
 
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import BookingStatus, CourseSessionStatus
@@ -161,22 +162,38 @@ def due_file_erasures(db: Session, *, limit: int) -> tuple[tuple[UUID, UUID], ..
     return tuple((row[0], row[1]) for row in db.execute(_FILES_TO_ERASE, {"limit": limit}))
 
 
-def file_to_erase(db: Session, certificate_id: UUID) -> tuple[str, bool] | None:
-    """The hash of an erased certificate's file, and whether a certificate that is not erased needs the same file.
+def files_to_erase(db: Session, certificate_id: UUID) -> tuple[str, ...] | None:
+    """The hashes of an erased certificate's files, but for one that a certificate that is not erased needs as well.
 
     ``None`` when there is none to remove, or no longer. Files differ by the number they show, so only a file that was
     put under a wrong row could be shared; it is asked all the same before something is destroyed.
     """
-    other = aliased(Certificate)
-    shared = exists().where(
-        other.pdf_sha256 == Certificate.pdf_sha256, other.id != Certificate.id, other.erased_at.is_(None)
-    )
+    files = (Certificate.pdf_sha256, Certificate.credential_sha256)
     found = db.execute(
-        select(Certificate.pdf_sha256, shared).where(
-            Certificate.id == certificate_id, Certificate.erased_at.is_not(None), Certificate.file_erased_at.is_(None)
+        select(*files).where(
+            Certificate.id == certificate_id,
+            Certificate.pdf_sha256.is_not(None),
+            Certificate.erased_at.is_not(None),
+            Certificate.file_erased_at.is_(None),
         )
     ).one_or_none()
-    return (found[0], found[1]) if found is not None and found[0] is not None else None
+    if found is None:
+        return None
+    mine = {sha256 for sha256 in found if sha256 is not None}
+    others = select(*files).where(
+        or_(*(file.in_(mine) for file in files)), Certificate.id != certificate_id, Certificate.erased_at.is_(None)
+    )
+    needed = {sha256 for row in db.execute(others) for sha256 in row}
+    return tuple(sorted(mine - needed))
+
+
+# As above; it tells hashes only.
+_NAMED = text("SELECT files_named(CAST(:hashes AS varchar[]))")
+
+
+def files_named(db: Session, hashes: Collection[str]) -> frozenset[str]:
+    """Those of the given hashes under which some row, of whichever operator, keeps a file."""
+    return frozenset(db.scalars(_NAMED, {"hashes": list(hashes)}))
 
 
 def certificate_to_change(db: Session, certificate_id: UUID, *, by: Actor) -> Certificate:

@@ -57,12 +57,18 @@ class CertificateFacts:
     time_zone: str
     issued_at: datetime | None
     pdf_sha256: str | None
+    credential_sha256: str | None
     attempts: int
     next_at: datetime
     last_error: str | None
     revoked_reason: str | None
     erased_at: datetime | None
     file_erased_at: datetime | None
+
+    @property
+    def waits_for_keys(self) -> bool:
+        """Whether it waits, untried, for somebody to see to the keys."""
+        return self.state is CertificateState.PENDING and (self.last_error or "").startswith("keys-")
 
     @property
     def settled(self) -> bool:
@@ -177,6 +183,7 @@ def certificate_facts(db: Session, certificate_id: UUID, *, visible_to: Actor) -
         time_zone=time_zone,
         issued_at=certificate.issued_at,
         pdf_sha256=certificate.pdf_sha256,
+        credential_sha256=certificate.credential_sha256,
         attempts=certificate.attempts,
         next_at=certificate.next_at,
         last_error=certificate.last_error,
