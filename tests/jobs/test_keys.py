@@ -17,6 +17,7 @@ from tests.make import Make
 from tests.web.client import Bell, DeskClient
 from webapp.certificates import jobs, service
 from webapp.certificates.credentials import texts
+from webapp.certificates.credentials.keys import make_key
 from webapp.certificates.credentials.verifying import belongs_to, verify
 from webapp.certificates.pdf import CertificatePayload
 from webapp.certificates.queries import keys
@@ -154,7 +155,7 @@ def test_a_key_that_cannot_be_trusted_is_not_used(
             file.unlink()
         case "another key":
             file.unlink()
-            folder.keep(KeyKind.ED25519, UUID(str(key_id)), keeping.make_key())
+            folder.keep(KeyKind.ED25519, UUID(str(key_id)), make_key())
         case _:
             file.write_bytes(b"-----BEGIN PRIVATE KEY-----\nrubbish\n")
     promise(db, completed_booking(make, db, "Meena"))

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, literal, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from webapp.certificates.credentials.addresses import credential_id, issuer_address
@@ -148,9 +149,8 @@ _LIST = (
 
 def signed_lists(db: Session) -> Mapping[int, SignedList]:
     """The newest list of each year that has one."""
-    rows = db.execute(
-        select(*_LIST).distinct(RevocationList.year).order_by(RevocationList.year, RevocationList.number.desc())
-    )
+    newest = select(*_LIST).ext(distinct_on(RevocationList.year))
+    rows = db.execute(newest.order_by(RevocationList.year, RevocationList.number.desc()))
     return {row[0]: SignedList(*row) for row in rows}
 
 
