@@ -10,7 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from sqlalchemy import make_url, text
 from werkzeug.routing import Rule
 
 from tests.authenticator import Authenticator
+from tests.certificate_keys import with_keys
 from tests.jobs.builders import PlainKeys, PlainRenderer
 from tests.make import Person
 from tests.services import Servers
@@ -35,7 +36,8 @@ from webapp.accounts.queries import account_of
 from webapp.assignments.limits import Limits
 from webapp.certificates.jobs import issue
 from webapp.certificates.service import promise_for
-from webapp.clients.files import LocalFileStore, store_from_url
+from webapp.certificates.upkeep import sign_revocations
+from webapp.clients.files import LocalFileStore, Named, store_from_url
 from webapp.config import Settings
 from webapp.core.actor import Permission, Role
 from webapp.db import work as work_module
@@ -56,6 +58,7 @@ OF_SOME_STATES = {
     "accounts.passkey",
     "accounts.join",
     "accounts.reset",
+    "certificates.credential",
     "certificates.pdf",
     "desk.cancel_session_page",
     "desk.edit",
@@ -124,6 +127,9 @@ FILL: dict[frozenset[str], str] = {
     frozenset({"course_id"}): "SELECT id AS course_id, true AS own FROM courses",
     frozenset({"number"}): "SELECT number, true AS own FROM certificates ORDER BY id LIMIT 3",
     frozenset({"number", "token"}): "SELECT number, token, true AS own FROM certificates ORDER BY id LIMIT 3",
+    frozenset({"key"}): "SELECT public AS key, true AS own FROM issuer_keys WHERE kind = 'ed25519'",
+    frozenset({"key_id"}): "SELECT id AS key_id, true AS own FROM issuer_keys WHERE kind = 'x509'",
+    frozenset({"year"}): "SELECT year, true AS own FROM revocation_lists",
     frozenset({"token"}): "SELECT 'of-a-letter' AS token, true AS own",
     frozenset({"filename"}): "SELECT 'app.css' AS filename, true AS own",
     frozenset({"import_id"}): owned("zone_imports", "id AS import_id", kind="state"),
@@ -209,6 +215,10 @@ class PoorStore:
         """Let go."""
         self._store.remove(sha256)
 
+    def sweep(self, named: Named, *, older_than: timedelta) -> int:
+        """Sweep as the other does."""
+        return self._store.sweep(named, older_than=older_than)
+
 
 @pytest.fixture
 def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetime], None]) -> Iterator[Demo]:
@@ -233,6 +243,8 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         assert isinstance(store, LocalFileStore)
         context = JobContext(settings, database, lambda: NOW)
         issue(context, store=PoorStore(store), renderer=PlainRenderer(), keys=PlainKeys())
+        with_keys(database, settings.data_dir / "keys", now=NOW)
+        assert sign_revocations(context)
         synchronised()
         app.extensions["settings"] = settings.model_copy(update={"trainer_service_url": URL})
         demo = _with_people(database)

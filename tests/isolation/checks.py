@@ -163,10 +163,10 @@ def _one(
 
 
 def _owned(request: Request) -> bool:
-    """Whether ownership decides: the catalogue and what a link's holder may open belong to nobody's desk."""
-    return not request.endpoint.startswith(("courses.", "certificates.verif")) and not request.endpoint.endswith(
-        "_link"
-    )
+    """Whether ownership decides: the catalogue, public keys and what a link's holder may open are nobody's desk's."""
+    return not request.endpoint.startswith(
+        ("courses.", "issuer.", "certificates.verif")
+    ) and not request.endpoint.endswith("_link")
 
 
 def _allowed(

@@ -72,6 +72,9 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
     frozenset({"number", "token"}): (
         "SELECT number, token FROM certificates WHERE operator_id = :own AND state = 'issued'"
     ),
+    frozenset({"key"}): "SELECT public AS key FROM issuer_keys WHERE kind = 'ed25519'",
+    frozenset({"key_id"}): "SELECT id AS key_id FROM issuer_keys WHERE operator_id = :own AND kind = 'x509'",
+    frozenset({"year"}): "SELECT year FROM revocation_lists",
     frozenset({"passkey_id"}): _first("passkeys", "id AS passkey_id"),
     frozenset({"user_id"}): _first("users", "id AS user_id", "role"),
     frozenset({"invitation_id"}): _first("invitations", "id AS invitation_id"),

@@ -14,6 +14,7 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from tests.certificate_keys import with_keys
 from tests.jobs.builders import PlainKeys, PlainRenderer, completed_booking, promise
 from tests.make import Make, Person
 from tests.services import Servers
@@ -29,6 +30,7 @@ from webapp.bookings import enquiries
 from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import DeliveryMode, EnquiryStatus
 from webapp.certificates.jobs import issue
+from webapp.certificates.upkeep import sign_revocations
 from webapp.clients.files import store_from_url
 from webapp.config import Settings
 from webapp.core.actor import SYSTEM, Role
@@ -307,6 +309,8 @@ def _certificates(make: Make, database: Database, settings: Settings, stories: t
             promise(database, done, now=NOW)
     store = store_from_url(settings.certificate_store_url)
     issue(context, store=store, renderer=PlainRenderer(faulty), keys=PlainKeys())
+    with_keys(database, settings.data_dir / "keys", now=NOW)
+    assert sign_revocations(context)
     for story in stories:
         done = completed_booking(make, database, f"{story.marker} Waiting", operator_id=story.operator_id)
         promise(database, done, now=TODAY + timedelta(days=1))

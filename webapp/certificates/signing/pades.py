@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from asn1crypto import x509
+from asn1crypto import tsp, x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import PdfSignatureMetadata, PdfSigner
+from pyhanko.sign.attributes import CMSAttributeProvider, SignedAttributeProviderSpec
 from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.general import as_signing_certificate_v2
 from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes, Signer
 
 from webapp.certificates.credentials.keys import KeyUnusable
@@ -73,12 +76,42 @@ class PdfSeal:
 
 
 class _Loaded(Signer):
-    """Signs with a key that was read once. pyHanko's own signer reads and checks it anew for each signature."""
+    """Signs with a key that was read once, and names its certificate in words that were put together once.
+
+    pyHanko's own signer reads and checks the key anew for each signature, and builds that name, which takes most of the
+    time of all.
+    """
 
     def __init__(self, der: bytes, private: EllipticCurvePrivateKey) -> None:
-        super().__init__(signing_cert=x509.Certificate.load(der))
+        certificate = x509.Certificate.load(der)
+        super().__init__(signing_cert=certificate)
+        self.signed_attr_prov_spec = _Attributes(certificate)
         self._private = private
 
     async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
         """The signature of ``data`` by P-256 over SHA-256, in DER. Deterministic (RFC 6979): it needs no luck."""
         return self._private.sign(data, ECDSA(hashes.SHA256(), deterministic_signing=True))
+
+
+class _Attributes(SignedAttributeProviderSpec):
+    """What is signed beside the file's digest: which certificate it is (ESS signing-certificate-v2), nothing else."""
+
+    def __init__(self, certificate: x509.Certificate) -> None:
+        self._provider = _Named(as_signing_certificate_v2(certificate).dump())
+
+    def signed_attr_providers(self, data_digest: bytes, digest_algorithm: str) -> Iterable[CMSAttributeProvider]:
+        """The same for every file."""
+        return (self._provider,)
+
+
+class _Named(CMSAttributeProvider):
+    """The certificate's name in DER."""
+
+    attribute_type = "signing_certificate_v2"
+
+    def __init__(self, der: bytes) -> None:
+        self._der = der
+
+    async def build_attr_value(self, dry_run: bool = False) -> tsp.SigningCertificateV2:
+        """A fresh object each time, because pyHanko puts it into a tree."""
+        return tsp.SigningCertificateV2.load(self._der)
