@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
@@ -60,6 +61,9 @@ OPEN = {
 } | {(table, "ANY") for table in ("leases", "passkey_challenges")}
 """The one catalogue to read, public keys and signed lists, the stamp that every change of a zone renews, and the desk's
 own housekeeping."""
+
+NOT_IN_THE_STORE = {"revocation_lists.sha256"}
+"""Hashes of what stands in the database itself."""
 
 UNBOUND = """
     SELECT c.relname FROM pg_class c
@@ -145,6 +149,20 @@ def test_the_role_behind_them_signs_in_nowhere_owns_no_table_and_writes_nothing(
         superuser.scalar(text("SELECT pg_has_role(:app, :role, 'MEMBER')"), {"app": APP_ROLE, "role": LOOKUP_ROLE})
         is False
     )
+
+
+def test_every_file_of_the_store_is_named_to_the_sweep(superuser: Connection) -> None:
+    """A column with the hash of a file in the store that the function did not look at would have its files removed."""
+    columns = {
+        f"{table.name}.{column.name}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if column.name.endswith("sha256")
+    }
+    (source,) = superuser.scalars(text("SELECT prosrc FROM pg_proc WHERE proname = 'files_named'"))
+    assert {
+        column for column in columns if not re.search(rf"\b{column.partition('.')[2]}\b", source)
+    } == NOT_IN_THE_STORE
 
 
 def _households(database: Database) -> list[UUID]:

@@ -6,14 +6,17 @@ Digital Bazaar's libraries in Node share no code with pyld or with us, and take 
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.bench.report import Row
+from tests.certificate_keys import small_pdf, with_keys
 from tests.credential_samples import (
     AWARDED,
     DESK,
@@ -23,19 +26,33 @@ from tests.credential_samples import (
     ISSUER,
     KEY,
     LIST,
+    ODD_NAMES,
     PAYLOAD,
     issued,
     many,
     signing,
 )
 from tests.faults.world import SEED, exactly, report, sized
+from tests.jobs.builders import DONE, completed_booking, promise, rows
+from tests.make import Make
 from tests.oracles import node
 from tests.tampering import tampered
+from tests.web.client import DeskClient
+from webapp.certificates import jobs, upkeep
 from webapp.certificates.credentials import base58, building, proofs
 from webapp.certificates.credentials.issuer import Issuer
 from webapp.certificates.credentials.keys import public_multibase
 from webapp.certificates.credentials.proofs import instant
 from webapp.certificates.credentials.revocation import Revocation, signed_list
+from webapp.certificates.pdf import CertificatePayload
+from webapp.certificates.rules import KeyKind
+from webapp.certificates.signing import keeping
+from webapp.clients.files import LocalFileStore
+from webapp.config import Settings
+from webapp.core.actor import SYSTEM
+from webapp.core.ids import COMPANY_ID
+from webapp.db.job_context import JobContext
+from webapp.db.work import Database
 
 pytestmark = pytest.mark.faults
 
@@ -158,3 +175,52 @@ def test_it_refuses_strangers_keys_terms_and_contexts(oracle: Path) -> None:
     assert "must match the verification method controller" in str(found[1]["why"])
     assert "Safe mode" in str(found[2]["why"])
     assert "Dereferencing a URL did not" in str(found[3]["why"])
+
+
+class Drawer:
+    """Draws a page that can be signed; Typst never compiles in a test's process."""
+
+    def render(self, payload: CertificatePayload) -> bytes:
+        """A small PDF with the number as its title."""
+        return small_pdf(payload.number)
+
+
+def test_it_verifies_what_a_job_stored_by_what_the_desk_serves(
+    oracle: Path, client: DeskClient, make: Make, db: Database, settings: Settings, tmp_path: Path
+) -> None:
+    """From the promise to the file and the public addresses: nothing of it is put together by the test."""
+    ctx = JobContext(settings.model_copy(update={"data_dir": tmp_path}), db, lambda: DONE)
+    folder, store = with_keys(db, tmp_path / "keys", now=DONE), LocalFileStore(tmp_path / "files")
+    names = [ODD_NAMES[kind] for kind in ("plain", "telugu", "hindi", "arabic", "mixed", "quotes and brackets")]
+    booked = [completed_booking(make, db, *names[at : at + 3]) for at in range(0, len(names), 3)]
+    ids = [certificate_id for booking in booked[:-1] for certificate_id in promise(db, booking)]
+    assert jobs.issue(ctx, store=store, renderer=Drawer()) == len(ids)
+    with db.unit_of_work() as work:
+        keeping.rotate(work, folder, COMPANY_ID, KeyKind.ED25519, by=SYSTEM, now=DONE)
+    ids += promise(db, booked[-1])
+    assert jobs.issue(ctx, store=store, renderer=Drawer()) == len(ids) - len(booked[:-1]) * 3
+    upkeep.sign_revocations(ctx)
+
+    def served(path: str) -> Document:
+        found: Document = json.loads(client.get(path.removeprefix(settings.public_url)).data)
+        return found
+
+    def everything() -> dict[str, Document]:
+        profile = served("/issuer")
+        keys = [method["id"] for method in profile["assertionMethod"]]
+        lists = f"{settings.public_url}/credentials/revoked/{DONE.year}"
+        return {profile["id"]: profile, lists: served(lists), **{key: served(key) for key in keys}}
+
+    stored = "SELECT credential_sha256 FROM certificates ORDER BY id"
+    credentials = [json.loads(store.get(str(sha256))) for (sha256,) in rows(db, stored)]
+    assert len(credentials) == len(ids)
+    found = verdicts(oracle, credentials, documents=everything())
+    assert [one["why"] for one in found if not one["verified"]] == []
+
+    with db.unit_of_work() as work:
+        void = {"id": ids[0], "now": DONE}
+        work.db.execute(text("UPDATE certificates SET state = 'revoked', revoked_at = :now WHERE id = :id"), void)
+    assert upkeep.sign_revocations(ctx) == 1
+    found = verdicts(oracle, credentials, documents=everything())
+    refused = [credential["id"] for credential, one in zip(credentials, found, strict=True) if not one["verified"]]
+    assert refused == [ids[0].urn]

@@ -7,9 +7,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+from tests.certificate_keys import Verdict, judged
 from tests.jobs.builders import DONE, PlainKeys, PlainRenderer, Shelf, completed_booking, promise, rows, states, until
 from tests.jobs.conftest import OwnDesk
 from webapp.certificates import jobs
+from webapp.certificates.credentials import texts
+from webapp.certificates.credentials.verifying import belongs_to, verify
+from webapp.certificates.queries import keys as known
+from webapp.certificates.rules import KeyKind
 from webapp.clients.files import store_from_url
 from webapp.db.job_context import JobContext
 from webapp.ops import queries, service
@@ -38,6 +43,13 @@ def test_a_promise_outlives_a_flushed_queue_and_a_real_worker_keeps_it(desk: Own
     files = [store.get(str(sha256)) for (sha256,) in rows(desk.database, "SELECT pdf_sha256 FROM certificates")]
     assert all(content.startswith(b"%PDF-") for content in files)
     assert len(set(files)) == 2
+    with desk.database.read_only() as db:
+        issuer, in_use = known.issuer(db, desk.settings.public_url), known.keys_in_use(db)
+    (pem,) = (key.public for key in in_use if key.kind is KeyKind.X509)
+    assert [judged(content, pem, at=DONE) for content in files] == [Verdict(True, True, DONE, True)] * 2
+    for sha256, name in rows(desk.database, "SELECT credential_sha256, payload ->> 'student_name' FROM certificates"):
+        credential = verify(texts.read(store.get(str(sha256))), issuer)
+        assert belongs_to(credential, str(name))
     assert rows(desk.database, "SELECT DISTINCT source FROM audit_entries WHERE what = 'certificate.issued'") == [
         ("job",)
     ]
