@@ -20,6 +20,7 @@ from flask.sessions import SecureCookieSessionInterface
 from redis import Redis
 from sqlalchemy import make_url
 
+from tests.certificate_keys import with_keys
 from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW, engine_of
@@ -80,6 +81,10 @@ class RunningDesk:
         self.database = work_module.database()
         """The desk's database, for setting scenes: what is done there is committed."""
         self.make = Make(self.app)
+
+    def make_keys(self) -> None:
+        """Give every operator there is what its certificates are signed with: without, the worker waits for it."""
+        with_keys(self.database, self.folder / "keys", now=NOW)
 
     def start(self, now: datetime = NOW) -> None:
         """Start everything with the clock at ``now`` and return when ``/readyz`` says so."""

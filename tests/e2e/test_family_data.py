@@ -26,6 +26,7 @@ def family(desk: RunningDesk, make: Make) -> Family:
     """As of New Year everything of it is over, and its certificates are issued."""
     settings: Settings = desk.app.extensions["settings"]
     family = family_with_everything(make, desk.database, settings, store_from_url(settings.certificate_store_url))
+    desk.make_keys()
     with desk.database.unit_of_work() as work:
         work.db.execute(text("DELETE FROM schedule_slots"))
     until(lambda: _number(desk, "state <> 'issued'") == 0, "certificates issued")

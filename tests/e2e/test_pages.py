@@ -42,6 +42,7 @@ class World:
         make = self._make = desk.make
         self._desk = desk
         self.scene = scene = Scene(make)
+        desk.make_keys()
         self.admin = make.admin()
         self.company_zone = make.zone(name="Visakhapatnam")
         book = partial(make.booking, operator_id=scene.franchise, zone_id=scene.zone, course_id=scene.course)

@@ -34,6 +34,7 @@ def test_a_course_from_the_first_call_to_the_certificate(
     desk: RunningDesk, make: Make, visit: Visit, tmp_path: Path
 ) -> None:
     scene = Scene(make)
+    desk.make_keys()
     staff, manager, second = visit(scene.staff), visit(scene.manager), visit(scene.other_manager)
     staff.shoot_all("home-staff")
 

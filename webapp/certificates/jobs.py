@@ -93,7 +93,7 @@ def _seal(ctx: JobContext, keys: Keys, operator_id: UUID) -> Seal | None:
     except KeysMissing as missing:
         with ctx.unit_of_work() as work:
             waiting = service.wait_for_keys(work, missing.problem, now=ctx.now())
-        log.error("certificates.wait_for_keys", problem=missing.problem, why=str(missing), waiting=waiting)
+        log.warning("certificates.wait_for_keys", problem=missing.problem, why=str(missing), waiting=waiting)
         return None
 
 

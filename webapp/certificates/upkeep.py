@@ -37,7 +37,7 @@ def sign_revocations(ctx: JobContext) -> int:
     try:
         signer = ring.signer()
     except KeysMissing as missing:
-        log.error("revocations.wait_for_keys", problem=missing.problem, why=str(missing))
+        log.warning("revocations.wait_for_keys", problem=missing.problem, why=str(missing))
         return 0
     signed = 0
     with acting_for(COMPANY_ID):
