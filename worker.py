@@ -15,7 +15,7 @@ import threading
 
 from webapp import jobs, logs
 from webapp.config import Settings, SettingsError, load_settings
-from webapp.core import clock
+from webapp.core import clock, failpoints
 from webapp.core.ids import new_id
 from webapp.db.job_context import JobContext
 from webapp.ops.sweeper import Periodic, Sweeper
@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     clock.start_at(settings.starts_at)
+    failpoints.arm(settings.failpoints, settings.public_url)
     if arguments == ["sweep"]:
         sweep(settings)
     else:

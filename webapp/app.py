@@ -23,7 +23,7 @@ from webapp.accounts import signin
 from webapp.audit.service import Origin, set_origin
 from webapp.certificates.service import promise_for
 from webapp.config import Environment, Settings, load_settings
-from webapp.core import clock
+from webapp.core import clock, failpoints
 from webapp.db import work
 from webapp.db.base import Base
 from webapp.desk import beside
@@ -78,6 +78,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings)
     _report_errors(settings)
     clock.start_at(settings.starts_at)
+    failpoints.arm(settings.failpoints, settings.public_url)
 
     app = Flask("webapp", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.extensions["settings"] = settings

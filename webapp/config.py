@@ -16,6 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webapp.core.actor import ALWAYS_SECOND_FACTOR, Role
+from webapp.core.failpoints import LOOPBACK, may_arm
 
 DEFAULT_SECRET = "development-only-secret-key-never-for-production"  # noqa: S105 - production refuses it
 MINIMUM_SECRET = 32
@@ -42,7 +43,6 @@ _TILES: Final = re.compile(
     r"(?P<host>https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[0-9]{1,5})?)(?P<path>/[\x21-\x7e]*)", re.IGNORECASE
 )
 _HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
 
@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     sentry_dsn: str | None = Field(None, repr=False)
     zonedesk_now: datetime | None = None
     """Sets the clock for demo and tests (ISO 8601 with offset); refused in production."""
+    failpoints: Path | None = Field(None, validation_alias="ZONEDESK_FAILPOINTS")
+    """A folder in which a test rig orders this process to be killed or to fail (``core.failpoints``); refused in
+    production, and wherever others can reach the desk."""
     log_level: str = "INFO"
     trusted_proxies: int = Field(0, ge=0, le=5)
     """How many reverse proxies in front add X-Forwarded-* headers that may be believed."""
@@ -210,6 +213,8 @@ class Settings(BaseSettings):
             )
         if self.geocoder_url is not None and not _is_geocoder(self.geocoder_url):
             raise ValueError("GEOCODER_URL is written https://geocoder.example.org/search, without a user name.")
+        if self.failpoints is not None and not may_arm(self.public_url):
+            raise ValueError("ZONEDESK_FAILPOINTS is for test rigs: PUBLIC_URL has to be on this machine.")
         if self.environment is Environment.PRODUCTION and (faults := [*self._production_faults()]):
             raise ValueError(" ".join(faults))
         return self
@@ -230,6 +235,8 @@ class Settings(BaseSettings):
             yield "Production needs MAIL_URL and MAIL_FROM: invitations and forgotten passwords go by letter."
         if self.zonedesk_now is not None:
             yield "Production runs on the real clock: unset ZONEDESK_NOW."
+        if self.failpoints is not None:
+            yield "Production is no test rig: unset ZONEDESK_FAILPOINTS."
         if self.trainer_service_url is not None and not self.trainer_service_token:
             yield "Production needs TRAINER_SERVICE_TOKEN where TRAINER_SERVICE_URL is set."
         if self.map_tile_url is not None and urlsplit(self.map_tile_url).scheme != "https":
@@ -368,7 +375,7 @@ def postgres_is_private(url: str) -> bool:
     said = parse_qs(parts.query)
     hosts = [_host(one) for one in parts.netloc.rpartition("@")[2].split(",")]
     hosts += [host for key in ("host", "hostaddr") for value in said.get(key, ()) for host in value.split(",")]
-    if all(not host or host.startswith("/") or host in _LOOPBACK for host in hosts):
+    if all(not host or host.startswith("/") or host in LOOPBACK for host in hosts):
         return True
     return said.get("sslmode", [""])[-1] in _ENCRYPTED
 
@@ -376,7 +383,7 @@ def postgres_is_private(url: str) -> bool:
 def redis_is_private(url: str) -> bool:
     """Whether what is said to this Valkey crosses no network, or crosses it encrypted to a server that was checked."""
     parts = urlsplit(url)
-    if parts.scheme == "unix" or (parts.hostname or "localhost") in _LOOPBACK:
+    if parts.scheme == "unix" or (parts.hostname or "localhost") in LOOPBACK:
         return True
     said = parse_qs(parts.query)
     return parts.scheme == "rediss" and said.get("ssl_cert_reqs", ["required"])[-1].lower() == "required"

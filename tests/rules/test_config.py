@@ -71,6 +71,7 @@ def test_sound_production_boots(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"SECRET_KEY_PREVIOUS": "short"}, "SECRET_KEY_PREVIOUS is a key that anybody could guess"),
         ({"SECRET_KEY_PREVIOUS": GOOD["SECRET_KEY"]}, "SECRET_KEY_PREVIOUS is SECRET_KEY itself"),
         ({"ZONEDESK_NOW": "2027-01-04T09:00:00+05:30"}, "Production runs on the real clock"),
+        ({"ZONEDESK_FAILPOINTS": "/var/tmp/rig"}, "ZONEDESK_FAILPOINTS"),
         ({"TRAINER_SERVICE_TOKEN": "two\nlines"}, "TRAINER_SERVICE_TOKEN holds a letter that no header can carry"),
         ({"TRAINER_SERVICE_TOKEN": "caf\u00e9"}, "TRAINER_SERVICE_TOKEN holds a letter that no header can carry"),
     ],

@@ -18,6 +18,7 @@ from webapp.certificates.rules import CertificateState
 from webapp.certificates.service import TOKEN_BYTES, tell
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict
+from webapp.core.failpoints import Failpoint, reach
 from webapp.core.job_names import JobName
 from webapp.core.names import ERASED
 from webapp.db.work import Work
@@ -60,6 +61,7 @@ def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now:
         tell(work, "erased", certificate.id, certificate.operator_id, by=by, now=now)
     if locked:
         work.after_commit(JobName.ERASE_FILES)
+        reach(Failpoint.ERASING)
 
 
 def _anonymous(payload: dict[str, Any]) -> dict[str, Any]:
@@ -85,4 +87,5 @@ def record_file_erased(work: Work, certificate_id: UUID, *, now: datetime) -> bo
     if operator_id is None:
         return False
     tell(work, "file_erased", certificate_id, operator_id, by=SYSTEM, now=now)
+    reach(Failpoint.FILE_ERASED)
     return True

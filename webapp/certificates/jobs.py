@@ -19,6 +19,7 @@ from webapp.certificates.queries import issuing
 from webapp.certificates.queries import keys as known
 from webapp.certificates.sealing import CannotBeSigned, Keys, KeysMissing, Seal
 from webapp.clients.files import FileStore, store_from_url
+from webapp.core.failpoints import Failpoint, reach
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
 from webapp.db.tenancy import acting_for
@@ -70,6 +71,7 @@ def issue(
                 made += 1
                 published += _make(ctx, claim, store, renderer, seal)
     if made == BATCH and _operators_with_due(ctx):
+        reach(Failpoint.HANDING_OVER)
         with ctx.unit_of_work() as work:
             work.after_commit(JobName.ISSUE_CERTIFICATES)
     return published
@@ -112,17 +114,23 @@ def files_of(claim: service.Claim, renderer: Renderer, seal: Seal) -> Files:
     """Draw, sign, and write the credential. Raises ``RenderFailed`` and ``CannotBeSigned``, which are final."""
     payload = CertificatePayload.from_json(claim.payload)
     drawn = renderer.render(payload)
-    return Files(seal.pdf(drawn, at=claim.created_at), seal.credential(payload, claim))
+    reach(Failpoint.RENDERED)
+    pdf = seal.pdf(drawn, at=claim.created_at)
+    reach(Failpoint.SIGNED)
+    credential = seal.credential(payload, claim)
+    reach(Failpoint.CREDENTIAL)
+    return Files(pdf, credential)
 
 
 def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Renderer, seal: Seal) -> bool:
     """Make and keep the files outside any transaction, then publish; whatever goes wrong stays with this row."""
+    reach(Failpoint.CLAIMED)
     try:
         files = files_of(claim, renderer, seal)
-        made = service.Made(
-            pdf_sha256=store.put(files.pdf, media_type="application/pdf"),
-            credential_sha256=store.put(files.credential, media_type="application/ld+json"),
-        )
+        pdf_sha256 = store.put(files.pdf, media_type="application/pdf")
+        reach(Failpoint.PDF_STORED)
+        credential_sha256 = store.put(files.credential, media_type="application/ld+json")
+        reach(Failpoint.STORED)
     except BaseTimeoutException:
         raise  # RQ stops the whole job: the lease runs out and the row comes round again
     except (RenderFailed, CannotBeSigned) as error:
@@ -136,7 +144,9 @@ def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Ren
         log.exception("certificate.try_failed", certificate_id=str(claim.certificate_id))
         return _failed(ctx, claim, f"unexpected-{type(error).__name__}", lasting=False)
     with ctx.unit_of_work() as work:
+        made = service.Made(pdf_sha256=pdf_sha256, credential_sha256=credential_sha256)
         published = service.publish(work, claim, made, now=ctx.now())
+    reach(Failpoint.PUBLISHED)
     log.info("certificate.issued" if published else "certificate.overtaken", certificate_id=str(claim.certificate_id))
     return published
 
@@ -144,11 +154,13 @@ def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Ren
 def _failed(ctx: JobContext, claim: service.Claim, problem: str, *, lasting: bool) -> bool:
     with ctx.unit_of_work() as work:
         service.record_failure(work, claim, problem, lasting=lasting, now=ctx.now())
+    reach(Failpoint.FAILED)
     return False
 
 
 def ring_again(ctx: JobContext) -> bool:
     """Ring for certificates that wait too long, whatever became of their first ring; whether it rang."""
+    reach(Failpoint.SWEEPING)
     now = ctx.now()
     given_up = 0
     for operator_id in _operators_with_due(ctx):
@@ -158,6 +170,7 @@ def ring_again(ctx: JobContext) -> bool:
         late = [one for one in issuing.waiting(work.db, now=now) if now - one.oldest >= RING_AGAIN_AFTER]
         if late:
             work.after_commit(JobName.ISSUE_CERTIFICATES)
+            reach(Failpoint.RINGING_AGAIN)
     if given_up or any(now - one.oldest > STUCK_AFTER for one in late):
         log.error("certificates.stuck", due=sum(one.due for one in late), given_up=given_up)
     return bool(late)

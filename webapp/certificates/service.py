@@ -26,6 +26,7 @@ from webapp.certificates.rules import CertificateState
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.clock import today_in
 from webapp.core.errors import Conflict, RuleBroken
+from webapp.core.failpoints import Failpoint, reach
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.work import Work
@@ -102,6 +103,7 @@ def promise_for(
             promised += [made] if made is not None else []
     if promised:
         work.after_commit(JobName.ISSUE_CERTIFICATES)
+        reach(Failpoint.PROMISING)
     return tuple(promised)
 
 
@@ -196,6 +198,7 @@ def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | No
         .where(Certificate.id == certificate_id)
         .values(lease=lease, lease_until=now + lease_for, attempts=attempt, next_at=now + backoff(attempt))
     )
+    reach(Failpoint.CLAIMING)
     return Claim(certificate_id, operator_id, lease, attempt, payload, *frozen)
 
 
@@ -216,6 +219,7 @@ def publish(work: Work, claim: Claim, made: Made, *, now: datetime) -> bool:
         before={"state": CertificateState.PENDING},
         after={"state": CertificateState.ISSUED, **files},
     )
+    reach(Failpoint.PUBLISHING)
     return True
 
 
@@ -227,7 +231,9 @@ def record_failure(work: Work, claim: Claim, problem: str, *, lasting: bool, now
     """
     if not lasting and claim.attempt < MAX_ATTEMPTS:
         values = {"last_error": problem, "next_at": now + backoff(claim.attempt)}
-        return CertificateState.PENDING if _settle(work, claim, values) is not None else None
+        put_off = _settle(work, claim, values) is not None
+        reach(Failpoint.FAILING)
+        return CertificateState.PENDING if put_off else None
     operator_id = _settle(work, claim, {"state": CertificateState.FAILED, "last_error": problem})
     if operator_id is None:
         return None
@@ -261,6 +267,8 @@ def give_up_exhausted(work: Work, *, now: datetime) -> int:
     gone = work.db.execute(exhausted).all()
     for certificate_id, operator_id in gone:
         _audit_failed(work, certificate_id, operator_id, "no-answer", now=now)
+    if gone:
+        reach(Failpoint.GIVING_UP)
     return len(gone)
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+from webapp.core.failpoints import Failpoint, reach
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNFINISHED: Final = ".unfinished-"
 _ASIDE: Final = ".aside-"
@@ -113,6 +115,7 @@ class LocalFileStore:
                     unfinished.unlink()
         for kept in (path, _aside(path), path):
             kept.unlink(missing_ok=True)
+        reach(Failpoint.REMOVED)
         _sync_folder(path.parent)
 
     def sweep(self, named: Named, *, older_than: timedelta) -> int:
@@ -225,10 +228,14 @@ def _write_whole(path: Path, content: bytes) -> None:
     handle, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)  # 0600 by its contract
     try:
         with os.fdopen(handle, "wb") as file:
+            reach(Failpoint.STORING)
             file.write(content)
             file.flush()
+            reach(Failpoint.WRITTEN)
             os.fsync(file.fileno())
+        reach(Failpoint.SYNCED)
         os.replace(unfinished, path)
+        reach(Failpoint.RENAMED)
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise

@@ -18,6 +18,7 @@ from webapp.bookings.rules import TAUGHT, BookingStatus, CourseSessionStatus
 from webapp.bookings.service import booking_to_change, move_booking
 from webapp.core.actor import Actor
 from webapp.core.errors import Conflict
+from webapp.core.failpoints import Failpoint, reach
 from webapp.course_sessions.models import Attendance
 from webapp.course_sessions.queries import booking_of
 from webapp.course_sessions.rules import (
@@ -98,6 +99,7 @@ def mark(
     if after is BookingStatus.COMPLETED:
         move_booking(work, booking, after, by=by, now=now, completed_at=now)
         work.db.flush()  # the promise reads the completed booking
+        reach(Failpoint.COMPLETING)
         on_completed(work, booking_id, by=by, now=now)
     elif after is not booking.status:
         move_booking(work, booking, after, by=by, now=now)

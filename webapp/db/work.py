@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from webapp.core.errors import Conflict
+from webapp.core.failpoints import Failpoint, reach
 from webapp.core.job_names import JobName
 from webapp.db.base import sqlstate_of
 from webapp.db.flush_order import parents_first
@@ -77,11 +78,17 @@ class Database:
             work = Work(session)
             yield work
             session.commit()
-        for job, ids in work.bells:
+        if work.bells:
+            self._ring_all(work.bells)
+
+    def _ring_all(self, bells: list[tuple[JobName, dict[str, str]]]) -> None:
+        reach(Failpoint.BEFORE_RING)
+        for job, ids in bells:
             try:
                 self._ring(job, ids)
             except Exception:
                 log.warning("doorbell.lost", job=job, exc_info=True)
+        reach(Failpoint.AFTER_RING)
 
     @contextmanager
     def read_only(self) -> Iterator[Session]:
