@@ -86,6 +86,12 @@ def test_a_killed_postgres_and_valkey_are_noticed_and_come_back_with_what_was_co
         assert running.dead() == "postgres"
         with pytest.raises(psycopg.OperationalError):
             connect(running.urls.database_url)
+        running.revive()
+        assert running.dead() is None
+        with connect(running.urls.database_owner_url) as db:
+            assert db.execute("SELECT answer FROM kept").fetchone() == (42,)
+        with redis.Redis.from_url(running.urls.redis_url) as queue:
+            assert queue.get("kept") == b"42"
     with embedded.start(data_dir) as again:
         with connect(again.urls.database_owner_url) as db:
             assert db.execute("SELECT answer FROM kept").fetchone() == (42,)

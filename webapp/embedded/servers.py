@@ -49,10 +49,17 @@ class EmbeddedServers:
 class RunningServers:
     """Both servers, running until `stop`; a context manager."""
 
-    def __init__(self, urls: EmbeddedServers, processes: Mapping[str, subprocess.Popen[bytes]], lock: IO[str]) -> None:
+    def __init__(
+        self,
+        urls: EmbeddedServers,
+        processes: dict[str, subprocess.Popen[bytes]],
+        lock: IO[str],
+        bring_up: Callable[[str], None],
+    ) -> None:
         self.urls = urls
-        self._processes = dict(processes)
+        self._processes = processes
         self._lock = lock
+        self._bring_up = bring_up
 
     def dead(self) -> str | None:
         """Name of a server that ended by itself (``postgres`` or ``valkey``), ``None`` while both run."""
@@ -61,6 +68,14 @@ class RunningServers:
     def pids(self) -> dict[str, int]:
         """Process ids by server name."""
         return {name: process.pid for name, process in self._processes.items()}
+
+    def revive(self) -> None:
+        """Start a server again that ended by itself, at its address, and return when it answers.
+
+        Raises `EmbeddedError` when it does not start, or another process has taken its port meanwhile.
+        """
+        while (name := self.dead()) is not None:
+            self._bring_up(name)
 
     def stop(self) -> None:
         """Stop both servers cleanly and let go of the data folder. Harmless when called again."""
@@ -102,16 +117,28 @@ def start(data_dir: Path, *, durable: bool = True) -> RunningServers:
         def admin_url() -> str:
             return postgres.address(postgres.SUPERUSER, keys[postgres.SUPERUSER], ports["postgres"])
 
-        _bring_up(
-            *(running, "postgres", ports, log / "postgres.log"),
-            lambda port, file: postgres.launch(place, port, file, durable=durable),
-            lambda port: postgres.answers(admin_url()),
-        )
-        _bring_up(
-            *(running, "valkey", ports, log / "valkey.log"),
-            lambda port, file: valkey.launch(place, port, keys["valkey"], file, durable=durable),
-            lambda port: valkey.answers(keys["valkey"], port),
-        )
+        def bring_up(name: str) -> None:
+            if name == "postgres":
+                _bring_up(
+                    *(running, name, ports, log / "postgres.log"),
+                    lambda port, file: postgres.launch(place, port, file, durable=durable),
+                    lambda port: postgres.answers(admin_url()),
+                )
+            else:
+                _bring_up(
+                    *(running, name, ports, log / "valkey.log"),
+                    lambda port, file: valkey.launch(place, port, keys["valkey"], file, durable=durable),
+                    lambda port: valkey.answers(keys["valkey"], port),
+                )
+
+        def bring_up_again(name: str) -> None:
+            before = ports[name]
+            bring_up(name)
+            if ports[name] != before:
+                raise EmbeddedError(f"Port {before} of the {name} server was taken by another process.")
+
+        for name in ("postgres", "valkey"):
+            bring_up(name)
         _write(control / "ports.json", ports, mode=0o644)
         postgres.make_roles(admin_url(), keys)
         _leave_to_owner(data_dir)
@@ -123,7 +150,7 @@ def start(data_dir: Path, *, durable: bool = True) -> RunningServers:
             backup_url=postgres.address(postgres.BACKUP, keys[postgres.BACKUP], ports["postgres"]),
             admin_url=admin_url(),
         )
-        return RunningServers(urls, running, lock)
+        return RunningServers(urls, running, lock, bring_up_again)
 
 
 def port_is_free(port: int) -> bool:
