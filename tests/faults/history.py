@@ -80,6 +80,11 @@ class History:
         with self._lock:
             self._file.write(json.dumps(line) + "\n")
 
+    def note(self, what: str, **facts: object) -> None:
+        """Write down something that happened beside the requests: a fault, for instance."""
+        told = {name: str(value) for name, value in facts.items()}
+        self._write({"what": what, "at": round(time.monotonic(), 3), **told})
+
     def close(self) -> None:
         """Finish the file."""
         self._file.close()

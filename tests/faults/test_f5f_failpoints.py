@@ -1,0 +1,205 @@
+"""SIGKILL at each named point of a certificate's way, again and again: as under F5, nothing is lost and nothing double.
+
+A point that nobody reaches fails the test: whoever moves it or takes it away has to say where it went.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.bench.report import Row, at_most
+from tests.bench.taught import Taught
+from tests.faults.certificate_checkers import numbers
+from tests.faults.certificate_desk import CertificateDesk, certificate_desk
+from tests.faults.world import exactly, none_of, recorded, report, sized
+from webapp.certificates.jobs import BATCH
+from webapp.certificates.service import MAX_ATTEMPTS
+from webapp.core.failpoints import Failpoint
+
+pytestmark = pytest.mark.faults
+
+TIMES = sized(3, 20)
+STUDENTS = 3
+"""Of each booking; a work-horse dies at the first, second or third certificate by turns."""
+REACHED_WITHIN = 40.0
+HEALED_WITHIN = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Who comes to a point, and what has to happen for that."""
+
+    kind: str
+    trigger: Callable[[CertificateDesk, Taught], None]
+    hits: int = 1
+    """How often one trigger leads there."""
+
+
+def completed(desk: CertificateDesk, booking: Taught) -> None:
+    """Somebody marks the last session, once."""
+    desk.complete(booking)
+
+
+def completed_on_a_full_disk(desk: CertificateDesk, booking: Taught) -> None:
+    """The first file cannot be written."""
+    desk.order(Failpoint.STORING, "raise:ENOSPC@1", "worker")
+    desk.complete_at_last(booking)
+
+
+@contextmanager
+def held(desk: CertificateDesk, *names: str) -> Iterator[None]:
+    """Nobody works while the block runs: the workers are stopped, and then go on but for those that are named."""
+    workers = desk.processes.names("worker")
+    desk.until(lambda: _idle_and_stopped(desk, workers), "the workers are idle")
+    try:
+        yield
+    finally:
+        for name in set(workers) - set(names):
+            desk.processes.kill(name, signal.SIGCONT)
+
+
+def _idle_and_stopped(desk: CertificateDesk, workers: list[str]) -> bool:
+    """Stop the workers; whether none has a work-horse, which would go on alone."""
+    for name in workers:
+        desk.processes.kill(name, signal.SIGSTOP)
+    if not any(desk.processes.children(name) for name in workers):
+        return True
+    for name in workers:
+        desk.processes.kill(name, signal.SIGCONT)
+    return False
+
+
+def due_for_long(desk: CertificateDesk, booking: Taught) -> None:
+    """The ring is lost, and the certificates have waited a minute for it."""
+    desk.complete_at_last(booking)
+    desk.redis.flushall()
+    desk.execute("UPDATE certificates SET next_at = next_at - interval '1 minute' WHERE booking_id = %s", booking.id)
+
+
+def never_rung(desk: CertificateDesk, booking: Taught) -> None:
+    """As ``due_for_long``; the workers go on when the sweeper has come by."""
+    with held(desk):
+        due_for_long(desk, booking)
+        desk.until(lambda: desk.was_hit(Failpoint.RINGING_AGAIN, "sweeper"), "the sweeper finds them", REACHED_WITHIN)
+
+
+def tried_too_often(desk: CertificateDesk, booking: Taught) -> None:
+    """Every try was killed, so the sweeper gives the certificates up; then somebody has them made after all."""
+    with held(desk):
+        desk.complete_at_last(booking)
+        desk.execute("UPDATE certificates SET attempts = %s WHERE booking_id = %s", MAX_ATTEMPTS, booking.id)
+        desk.until(lambda: desk.was_hit(Failpoint.GIVING_UP, "sweeper"), "the sweeper gives up", REACHED_WITHIN)
+        desk.take_back(Failpoint.GIVING_UP, "sweeper")
+        replace_sweeper(desk)
+        desk.until(lambda: len(desk.certificates(booking, "failed")) == STUDENTS, "they are given up", REACHED_WITHIN)
+    for certificate_id in desk.certificates(booking, "failed"):
+        assert desk.ask("POST", f"/certificates/{certificate_id}/retry", desk.admin) == 303
+
+
+def more_than_a_batch(desk: CertificateDesk, booking: Taught) -> None:
+    """More is due at once than one job makes, and only one worker is there to make it."""
+    more = desk.teach([STUDENTS] * (BATCH // STUDENTS + 1))
+    with held(desk, "worker-1"), ThreadPoolExecutor(4) as crowd:
+        wait([crowd.submit(desk.complete_at_last, one, n) for n, one in enumerate((booking, *more))])
+    desk.until(lambda: desk.was_hit(Failpoint.HANDING_OVER, "worker"), "a batch is full", REACHED_WITHIN)
+    desk.processes.kill("worker-1", signal.SIGCONT)
+
+
+def erased(desk: CertificateDesk, booking: Taught) -> None:
+    """The certificates are issued, and then the family is erased."""
+    desk.complete_at_last(booking)
+    desk.until(lambda: len(desk.certificates(booking, "issued")) == STUDENTS, "they are issued")
+    path = f"/households/{booking.household_id}/erase"
+
+    def press() -> bool:
+        return desk.ask("POST", path, desk.admin, reason="asked_for", confirmation="Guardian") == 303
+
+    desk.until(press, "the family is erased")
+
+
+WAYS = {
+    Failpoint.COMPLETING: Way("web", completed),
+    Failpoint.PROMISING: Way("web", completed),
+    Failpoint.BEFORE_RING: Way("web", completed),
+    Failpoint.AFTER_RING: Way("web", completed),
+    Failpoint.CLAIMING: Way("worker", completed, STUDENTS),
+    Failpoint.CLAIMED: Way("worker", completed, STUDENTS),
+    Failpoint.RENDERED: Way("worker", completed, STUDENTS),
+    Failpoint.STORING: Way("worker", completed, STUDENTS),
+    Failpoint.WRITTEN: Way("worker", completed, STUDENTS),
+    Failpoint.SYNCED: Way("worker", completed, STUDENTS),
+    Failpoint.RENAMED: Way("worker", completed, STUDENTS),
+    Failpoint.STORED: Way("worker", completed, STUDENTS),
+    Failpoint.PUBLISHING: Way("worker", completed, STUDENTS),
+    Failpoint.PUBLISHED: Way("worker", completed, STUDENTS),
+    Failpoint.FAILING: Way("worker", completed_on_a_full_disk),
+    Failpoint.FAILED: Way("worker", completed_on_a_full_disk),
+    Failpoint.HANDING_OVER: Way("worker", more_than_a_batch),
+    Failpoint.SWEEPING: Way("sweeper", completed),
+    Failpoint.GIVING_UP: Way("sweeper", tried_too_often),
+    Failpoint.RINGING_AGAIN: Way("sweeper", never_rung),
+    Failpoint.ERASING: Way("web", erased),
+    Failpoint.REMOVED: Way("worker", erased, STUDENTS),
+    Failpoint.FILE_ERASED: Way("worker", erased, STUDENTS),
+}
+
+
+def replace_sweeper(desk: CertificateDesk) -> None:
+    """Start a killed sweeper again, and take the dead one's lead off: waiting for that to run out proves nothing here.
+
+    That a sweeper does take over by itself is what F5 shows.
+    """
+    if desk.restart_ended():
+        desk.execute("DELETE FROM leases")
+
+
+def strike(desk: CertificateDesk, point: Failpoint, way: Way, number: int) -> bool:
+    """Kill whoever comes to the point; whether somebody came."""
+    (booking,) = desk.teach([STUDENTS])
+    hit = 1 + number % way.hits
+    desk.order(point, f"kill@{hit}", way.kind)
+    way.trigger(desk, booking)
+    try:
+        desk.until(lambda: desk.was_hit(point, way.kind), f"{point}", REACHED_WITHIN)
+        reached = True
+    except AssertionError:
+        reached = False
+    for armed in {point, Failpoint.STORING}:
+        desk.take_back(armed, way.kind)
+    desk.history.note("killed", point=point, booking=booking.id, hit=hit, reached=reached)
+    replace_sweeper(desk)
+    desk.complete_at_last(booking)
+    return reached
+
+
+def test_nothing_is_lost_wherever_a_process_is_killed() -> None:
+    assert WAYS.keys() == set(Failpoint), "every point has its way"
+    reached: Counter[Failpoint] = Counter()
+    with recorded("f5f_failpoints") as history, certificate_desk(history) as desk:
+        desk.begin()
+        for number in range(TIMES):
+            for point, way in WAYS.items():
+                reached[point] += strike(desk, point, way, number)
+        healed, found = desk.wait_until_sound(HEALED_WITHIN)
+        counted = numbers(desk.address)
+        report(
+            "f5f_failpoints",
+            *points(reached),
+            Row("certificates due", counted["due"], ""),
+            exactly("certificates issued", counted["issued"], counted["due"]),
+            at_most("healed after", healed, "s", HEALED_WITHIN),
+            *none_of(found),
+        )
+
+
+def points(reached: Counter[Failpoint]) -> Iterator[Row]:
+    """How often somebody was killed at each point."""
+    for point in Failpoint:
+        yield exactly(f"killed at {point}", reached[point], TIMES, "times")
