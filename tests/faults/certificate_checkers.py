@@ -7,6 +7,7 @@ As in ``checkers``: psycopg and nothing of the application. Every check counts b
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -61,23 +62,30 @@ CHECKS = {
         WHERE (b.status = 'completed')
            <> (b.total_sessions = (SELECT count(DISTINCT c.number) FROM course_sessions c
                                    WHERE c.booking_id = b.id AND c.status = 'completed'))""",
+    "files not erased": """
+        SELECT count(*) FROM certificates
+        WHERE erased_at IS NOT NULL AND file_erased_at IS NULL AND pdf_sha256 IS NOT NULL""",
 }
 # Asked through JSON: the older schema has no such column, and then no such file.
 _FILES = f"""
 SELECT c.id, to_jsonb(c) ->> 'pdf_sha256', to_jsonb(c) ->> 'credential_sha256', c.erased_at IS NOT NULL
 FROM certificates c WHERE c.state IN {_OUT}
 """
-_UNFINISHED_ERASURES = """
-SELECT count(*) FROM certificates WHERE erased_at IS NOT NULL AND file_erased_at IS NULL AND pdf_sha256 IS NOT NULL
-"""
 
 
 def breaches(address: str, folder: Path) -> dict[str, int]:
     """What each check counts in the database at a libpq address, and among the files kept under ``folder``."""
-    with psycopg.connect(address, autocommit=True) as db:
+    return breaches_if(address, folder, ())
+
+
+def breaches_if(address: str, folder: Path, statements: Sequence[str]) -> dict[str, int]:
+    """What each check would count after some statements, which are then undone."""
+    with psycopg.connect(address) as db:
+        for statement in statements:
+            db.execute(statement.encode())
         found = {name: one_number(db, sql) for name, sql in CHECKS.items()}
-        found["files not erased"] = one_number(db, _UNFINISHED_ERASURES)
         rows = db.execute(_FILES.encode()).fetchall()
+        db.rollback()
     found |= {"files missing or changed": 0, "files left of the erased": 0}
     for _id, *hashes, erased in rows:
         for sha256 in hashes:
