@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import audit, engine, trainer_service, zones
+from tests.bench import audit, certificates, engine, trainer_service, zones
 from tests.bench.audit import AuditBench
+from tests.bench.certificates import CertificatesBench
 from tests.bench.databases import running_servers
 from tests.bench.engine import EngineBench
 from tests.bench.report import Report
@@ -35,6 +36,9 @@ PARTS: dict[str, Part] = {
     ).run(),
     "zones": lambda servers, small, _folder, say: ZonesBench(
         servers, zones.SMALL if small else zones.NORMAL, say
+    ).run(),
+    "certificates": lambda servers, small, _folder, say: CertificatesBench(
+        servers, certificates.SMALL if small else certificates.NORMAL, say
     ).run(),
 }
 """What can be measured: (servers, whether small, a folder to write in, what to tell) → its rows."""
