@@ -84,12 +84,17 @@ class Workers:
         return any(process.poll() is not None for process in self._processes)
 
     def wait_until_idle(self) -> None:
-        """Return when all wait for work. Raises ``RuntimeError`` when they do not come up."""
+        """Return when all are up and wait for work. Raises ``RuntimeError`` when that does not come."""
         ends = time.monotonic() + START_SECONDS
-        while pulse(self._env["REDIS_URL"], timeout=5).workers < self._number:
+        while not self._idle():
             if self.ended() or time.monotonic() > ends:
                 raise RuntimeError(f"the workers did not start; see {self._log}")
             time.sleep(0.05)
+
+    def _idle(self) -> bool:
+        found = pulse(self._env["REDIS_URL"], timeout=5)
+        horses = any(_children(process.pid) for process in self._processes)
+        return found.workers == self._number and found.waiting == 0 and not horses
 
     @contextmanager
     def watched(self) -> Iterator[Memory]:
@@ -113,8 +118,14 @@ class Workers:
         at = time.monotonic()
         with contextlib.suppress(OSError):
             memory.looks.append((at, "worker", _megabytes(pid)))
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split():
-                memory.looks.append((at, "horse", _megabytes(int(child))))
+            for child in _children(pid):
+                memory.looks.append((at, "horse", _megabytes(child)))
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()]
+    return []
 
 
 def _megabytes(pid: int) -> float:

@@ -52,7 +52,9 @@ CHECKS = {
                                           WHERE a.subject_id = c.id AND a.what = 'certificate.issued')""",
     "not as published": f"""
         SELECT count(*) FROM certificates c JOIN audit_entries a ON a.subject_id = c.id
-        WHERE c.state IN {_OUT} AND a.what = 'certificate.issued' AND a.after ->> 'pdf_sha256' <> c.pdf_sha256""",
+        WHERE c.state IN {_OUT} AND a.what = 'certificate.issued'
+          AND (a.after ->> 'pdf_sha256', a.after ->> 'credential_sha256')
+              IS DISTINCT FROM (c.pdf_sha256::text, c.credential_sha256::text)""",
     "promised twice, or untold": """
         SELECT count(*) FROM certificates c
         WHERE 1 <> (SELECT count(*) FROM audit_entries a
@@ -62,14 +64,18 @@ CHECKS = {
         WHERE (b.status = 'completed')
            <> (b.total_sessions = (SELECT count(DISTINCT c.number) FROM course_sessions c
                                    WHERE c.booking_id = b.id AND c.status = 'completed'))""",
+    "void and on no list": """
+        SELECT count(*) FROM certificates c
+        WHERE c.state IN ('revoked', 'replaced') AND NOT EXISTS (
+            SELECT FROM revocation_lists l
+            WHERE l.year = extract(year FROM c.awarded_on) AND strpos(l.document, c.id::text) > 0
+              AND l.number = (SELECT max(number) FROM revocation_lists newest WHERE newest.year = l.year))""",
     "files not erased": """
         SELECT count(*) FROM certificates
         WHERE erased_at IS NOT NULL AND file_erased_at IS NULL AND pdf_sha256 IS NOT NULL""",
 }
-# Asked through JSON: the older schema has no such column, and then no such file.
 _FILES = f"""
-SELECT c.id, to_jsonb(c) ->> 'pdf_sha256', to_jsonb(c) ->> 'credential_sha256', c.erased_at IS NOT NULL
-FROM certificates c WHERE c.state IN {_OUT}
+SELECT id, pdf_sha256, credential_sha256, erased_at IS NOT NULL FROM certificates WHERE state IN {_OUT}
 """
 
 

@@ -21,6 +21,7 @@ import psycopg
 from redis import Redis
 
 from tests.bench.taught import School, Taught, load, school
+from tests.certificate_keys import with_keys
 from tests.faults import certificate_checkers as checkers
 from tests.faults.history import History
 from tests.faults.over_http import SECRET, Browser, browsers
@@ -81,12 +82,13 @@ class CertificateDesk:
         }
 
     def furnish(self) -> None:
-        """A school, and somebody at the desk."""
+        """A school, keys, and somebody at the desk."""
         now = datetime.now(UTC)
         engine = connect(self.running.urls.database_url, pool_size=2)
         database = Database(engine, lambda job, ids: None)
         with acting_as(SYSTEM):
             self.school = school(database, now)
+            with_keys(database, self.folder / "keys", now=now)
             people = [_person(database, role, now) for role in (Role.COMPANY_STAFF, Role.ADMIN)]
         engine.dispose()
         self.staff = browsers(self.address, people[0], 4, at=now)

@@ -22,6 +22,8 @@ from tests.faults.world import exactly, none_of, recorded, report, sized
 from webapp.certificates.jobs import BATCH
 from webapp.certificates.service import MAX_ATTEMPTS
 from webapp.core.failpoints import Failpoint
+from webapp.core.job_names import JobName
+from webapp.queue.doorbell import Doorbell
 
 pytestmark = pytest.mark.faults
 
@@ -39,7 +41,7 @@ class Way:
     kind: str
     trigger: Callable[[CertificateDesk, Taught], None]
     hits: int = 1
-    """How often one trigger leads there."""
+    """How often one trigger leads there: two files for each certificate come to the points of the store."""
 
 
 def completed(desk: CertificateDesk, booking: Taught) -> None:
@@ -124,18 +126,32 @@ def erased(desk: CertificateDesk, booking: Taught) -> None:
     desk.until(press, "the family is erased")
 
 
+def revoked(desk: CertificateDesk, booking: Taught) -> None:
+    """The certificates are issued, one is revoked, and the list of the void ones is asked for."""
+    desk.complete_at_last(booking)
+    desk.until(lambda: len(desk.certificates(booking, "issued")) == STUDENTS, "they are issued")
+    desk.execute(
+        "UPDATE certificates SET state = 'revoked', revoked_at = now(), revoked_reason = 'a mistake' WHERE id = %s",
+        desk.certificates(booking, "issued")[0],
+    )
+    Doorbell(desk.running.urls.redis_url, timeout=5).ring(JobName.SIGN_REVOCATIONS, {})
+
+
 # Those of the web lie apart: its servers take their time to come up again.
 WAYS = {
     Failpoint.CLAIMING: Way("worker", completed, STUDENTS),
     Failpoint.COMPLETING: Way("web", completed),
     Failpoint.CLAIMED: Way("worker", completed, STUDENTS),
     Failpoint.RENDERED: Way("worker", completed, STUDENTS),
-    Failpoint.STORING: Way("worker", completed, STUDENTS),
+    Failpoint.STORING: Way("worker", completed, 2 * STUDENTS),
+    Failpoint.SIGNED: Way("worker", completed, STUDENTS),
+    Failpoint.CREDENTIAL: Way("worker", completed, STUDENTS),
     Failpoint.PROMISING: Way("web", completed),
-    Failpoint.WRITTEN: Way("worker", completed, STUDENTS),
-    Failpoint.SYNCED: Way("worker", completed, STUDENTS),
-    Failpoint.RENAMED: Way("worker", completed, STUDENTS),
+    Failpoint.WRITTEN: Way("worker", completed, 2 * STUDENTS),
+    Failpoint.SYNCED: Way("worker", completed, 2 * STUDENTS),
+    Failpoint.RENAMED: Way("worker", completed, 2 * STUDENTS),
     Failpoint.STORED: Way("worker", completed, STUDENTS),
+    Failpoint.PDF_STORED: Way("worker", completed, STUDENTS),
     Failpoint.BEFORE_RING: Way("web", completed),
     Failpoint.PUBLISHING: Way("worker", completed, STUDENTS),
     Failpoint.PUBLISHED: Way("worker", completed, STUDENTS),
@@ -143,6 +159,7 @@ WAYS = {
     Failpoint.FAILED: Way("worker", completed_on_a_full_disk),
     Failpoint.AFTER_RING: Way("web", completed),
     Failpoint.HANDING_OVER: Way("worker", more_than_a_batch),
+    Failpoint.LISTED: Way("worker", revoked),
     Failpoint.SWEEPING: Way("sweeper", completed),
     Failpoint.GIVING_UP: Way("sweeper", tried_too_often),
     Failpoint.ERASING: Way("web", erased),

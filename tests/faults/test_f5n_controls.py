@@ -18,7 +18,7 @@ from tests.faults import careless_worker, certificate_checkers
 from tests.faults.certificate_desk import LEASE_SECONDS, certificate_desk
 from tests.faults.certificate_kills import Fault, schedule
 from tests.faults.world import FaultWorld, recorded
-from tests.jobs.builders import PlainRenderer
+from tests.jobs.builders import PlainKeys, PlainRenderer
 from webapp.certificates import jobs, service
 from webapp.clients.files import LocalFileStore
 from webapp.config import Settings
@@ -76,6 +76,10 @@ DAMAGES: tuple[tuple[str, list[str]], ...] = (
         ],
     ),
     ("completed by halves", ["UPDATE bookings SET status = 'in_progress', completed_at = NULL"]),
+    (
+        "void and on no list",
+        [f"UPDATE certificates SET state = 'revoked', revoked_at = now(), revoked_reason = 'x' {ONE}"],
+    ),
     ("files not erased", [FREE_HAND, f"UPDATE certificates SET erased_at = now() {ONE}"]),
     ("files missing or changed", [FREE_HAND, f"UPDATE certificates SET pdf_sha256 = repeat('0', 64) {ONE}"]),
     ("files left of the erased", [FREE_HAND, f"UPDATE certificates SET erased_at = now() {ONE}"]),
@@ -111,7 +115,7 @@ class Scene:
     def issue(self) -> int:
         """Make what is due."""
         ctx = JobContext(self.settings, self.world.database, clock.now)
-        return jobs.issue(ctx, store=LocalFileStore(self.folder), renderer=PlainRenderer())
+        return jobs.issue(ctx, store=LocalFileStore(self.folder), renderer=PlainRenderer(), keys=PlainKeys())
 
     def claim(self, after: timedelta = timedelta(0)) -> service.Claim:
         """Take the next one, so much later."""
@@ -121,10 +125,13 @@ class Scene:
         return claim
 
     def publish(self, claim: service.Claim, content: bytes) -> bool:
-        """Keep a file and publish it."""
-        sha256 = LocalFileStore(self.folder).put(content, media_type="application/pdf")
+        """Keep files and publish them."""
+        store = LocalFileStore(self.folder)
+        made = service.Made(
+            store.put(content, media_type="application/pdf"), store.put(content[:2], media_type="application/ld+json")
+        )
         with self.world.database.unit_of_work() as work:
-            return service.publish(work, claim, sha256, now=clock.now())
+            return service.publish(work, claim, made, now=clock.now())
 
     def breaches(self, statements: Sequence[str] = ()) -> set[str]:
         """Which checks find something, after some statements that are then undone."""

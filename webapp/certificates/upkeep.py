@@ -14,6 +14,7 @@ from webapp.certificates.jobs import open_keys
 from webapp.certificates.queries import issuing, keys
 from webapp.certificates.sealing import KeysMissing
 from webapp.clients.files import FileStore, store_from_url
+from webapp.core.failpoints import Failpoint, reach
 from webapp.core.ids import COMPANY_ID
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
@@ -48,6 +49,7 @@ def sign_revocations(ctx: JobContext) -> int:
             with ctx.unit_of_work() as work:
                 document = lists.signed(year, void.get(year, {}), signer, public_url=public_url, now=now)
                 signed += lists.keep(work, year, document, newest.get(year), signer, now=now)
+                reach(Failpoint.LISTED)
     if signed:
         log.info("revocations.signed", lists=signed)
     return signed

@@ -64,6 +64,8 @@ class Failpoint(StrEnum):
     FAILED = "failed"
     HANDING_OVER = "handing-over"
     """A job has made its share and not yet rung for the rest."""
+    LISTED = "listed"
+    """A list of void credentials is signed and written, not committed."""
     SWEEPING = "sweeping"
     """The sweeper begins to look for what waits too long."""
     GIVING_UP = "giving-up"
