@@ -17,7 +17,7 @@ from tests.bench.taught import Taught
 from tests.faults.certificate_desk import LEASE_SECONDS, CertificateDesk, full_disk
 from tests.faults.processes import wait_for_end
 
-HORSE_WITHIN = 6.0
+HORSE_WITHIN = 10.0
 """Seconds in which a fault waits for a work-horse to be at work."""
 LONGEST_AT_WORK = 0.15
 NEED_A_HORSE = 4
