@@ -80,9 +80,9 @@ DAMAGES: tuple[tuple[str, list[str]], ...] = (
         "void and on no list",
         [f"UPDATE certificates SET state = 'revoked', revoked_at = now(), revoked_reason = 'x' {ONE}"],
     ),
-    ("files not erased", [FREE_HAND, f"UPDATE certificates SET erased_at = now() {ONE}"]),
+    ("files not erased", [FREE_HAND, f"UPDATE certificates SET erased_at = now(), salt = NULL {ONE}"]),
     ("files missing or changed", [FREE_HAND, f"UPDATE certificates SET pdf_sha256 = repeat('0', 64) {ONE}"]),
-    ("files left of the erased", [FREE_HAND, f"UPDATE certificates SET erased_at = now() {ONE}"]),
+    ("files left of the erased", [FREE_HAND, f"UPDATE certificates SET erased_at = now(), salt = NULL {ONE}"]),
 )
 """What a check is for, and how to do it to a desk where nothing is wrong."""
 
