@@ -19,7 +19,7 @@ from webapp.queue.worker import pulse
 
 Kind = Literal["worker", "horse"]
 LOOK_EVERY = 0.1
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 @dataclass

@@ -40,7 +40,8 @@ from webapp.embedded.place import stand_in
 WORKERS = 2
 SWEEPERS = 2
 LEASE_SECONDS = 3
-PATIENCE = 60.0
+PATIENCE = 120.0
+"""Seconds that anything may take, the start of the web on a busy machine among it."""
 KINDS = ("web", "worker", "sweeper")
 DISK_MEGABYTES = 512
 
