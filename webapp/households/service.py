@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
+
 from webapp.audit import service as audit
 from webapp.core.actor import Actor
 from webapp.core.errors import Invalid, NotFound
@@ -100,6 +102,37 @@ def add_students(
         at=now,
     )
     return ids
+
+
+def rename_student(
+    work: Work, household_id: UUID, student_id: UUID, command: StudentCommand, *, by: Actor, now: datetime
+) -> bool:
+    """Correct how a child's name is written; False when it is written so already.
+
+    Certificates that are out keep the name they bear. Raises ``NotFound`` for a foreign household or a child of
+    another, ``Conflict`` for an erased one, ``Invalid`` for ``student_name``. The audit keeps no names.
+    """
+    checked = command.checked()
+    operator_id = must_live(work.db, household_id, by=by)
+    student = work.db.scalar(
+        select(Student).where(Student.id == student_id, Student.household_id == household_id).with_for_update()
+    )
+    if student is None:
+        raise NotFound()
+    if student.name == checked.name:
+        return False
+    student.name = checked.name
+    audit.record(
+        work,
+        "household.student_renamed",
+        "household",
+        household_id,
+        operator_id=operator_id,
+        by=by,
+        after={"student_id": student_id},
+        at=now,
+    )
+    return True
 
 
 def _add(work: Work, household_id: UUID, operator_id: UUID, students: Iterable[tuple[UUID, StudentCommand]]) -> None:

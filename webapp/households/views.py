@@ -8,20 +8,23 @@ from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from webapp.audit import reading
+from webapp.core import clock
 from webapp.core.actor import Actor, Permission
+from webapp.core.errors import Invalid, NotFound
 from webapp.core.names import search_words
-from webapp.db.work import read_only
-from webapp.households import queries
-from webapp.households.forms import HouseholdFilter
+from webapp.db.work import read_only, retrying
+from webapp.households import queries, service
+from webapp.households.forms import HouseholdFilter, StudentNameForm
 from webapp.web.access import current_actor, requires
 from webapp.web.beside import Question
-from webapp.web.htmx import render_page_or_fragment
+from webapp.web.htmx import redirect_after, render_page_or_fragment
 from webapp.web.pagination import Page, page_args
+from webapp.web.words import _
 
 bp = Blueprint("households", __name__, url_prefix="/households")
 
@@ -100,6 +103,14 @@ class HouseholdPage:
     apart: Sequence[ApartLine]
 
 
+@dataclass(frozen=True, slots=True)
+class StudentPage:
+    """One child of a family."""
+
+    household: queries.HouseholdDetail
+    student: queries.StudentDetail
+
+
 @bp.get("")
 @requires(Permission.HOUSEHOLD_READ)
 def index() -> ResponseReturnValue:
@@ -132,3 +143,46 @@ def show(household_id: UUID) -> ResponseReturnValue:
         )
     reading.household_read(household_id, page.household.operator_id, by=actor, on="households.show")
     return render_template("households/show.html", page=page)
+
+
+@bp.get("/<uuid:household_id>/students/<uuid:student_id>/name")
+@requires(Permission.HOUSEHOLD_WRITE)
+def student_name(household_id: UUID, student_id: UUID) -> ResponseReturnValue:
+    """How a child's name is written, to be corrected."""
+    page = _student_page(household_id, student_id)
+    return _render_name(page, StudentNameForm(formdata=None, data={"student_name": page.student.name}))
+
+
+@bp.post("/<uuid:household_id>/students/<uuid:student_id>/name")
+@requires(Permission.HOUSEHOLD_WRITE)
+def rename_student(household_id: UUID, student_id: UUID) -> ResponseReturnValue:
+    """Correct it; certificates that are out keep the name they bear."""
+    page, form, actor = _student_page(household_id, student_id), StudentNameForm(), current_actor()
+    if not form.validate_on_submit():
+        return _render_name(page, form, status=422)
+    command = form.to_command()
+    try:
+        retrying(
+            lambda work: service.rename_student(work, household_id, student_id, command, by=actor, now=clock.now())
+        )
+    except Invalid as error:
+        form.refuse(error)
+        return _render_name(page, form, status=422)
+    flash(_("The name is corrected. A certificate that is out already keeps the old one: issue it anew."))
+    return redirect_after(url_for("households.show", household_id=household_id))
+
+
+def _student_page(household_id: UUID, student_id: UUID) -> StudentPage:
+    """Raises ``NotFound`` for what is not there, not theirs, or erased."""
+    with read_only() as db:
+        family = queries.household(db, household_id, visible_to=current_actor())
+    student = next((one for one in family.students if one.id == student_id), None)
+    if student is None or family.erased_at is not None:
+        raise NotFound()
+    return StudentPage(family, student)
+
+
+def _render_name(page: StudentPage, form: StudentNameForm, *, status: int = 200) -> ResponseReturnValue:
+    return render_page_or_fragment(
+        "households/student_name.html", "households/_student_name_form.html", status=status, page=page, form=form
+    )
