@@ -32,6 +32,7 @@ from webapp.trainers.badge import init_badge
 from webapp.web import init_web
 from webapp.web.cache import init_cache
 from webapp.web.edge import init_edge
+from webapp.web.hashed_uploads import DeskRequest
 from webapp.web.limits import init_limits
 from webapp.zones.addresses import init_geocoder
 from webapp.zones.remembered import init_zone_lookup
@@ -60,6 +61,8 @@ ROOMS: Final = (
 """The rooms that may have pages: those with a ``views`` module, whose blueprint is called ``bp``."""
 MORE_PAGES: Final = (
     "bookings.demand_views",
+    "certificates.changing_views",
+    "certificates.holder_views",
     "certificates.issuer_views",
     "trainers.hook_views",
     "trainers.sync_views",
@@ -81,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     failpoints.arm(settings.failpoints, settings.public_url)
 
     app = Flask("webapp", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app.request_class = DeskRequest
     app.extensions["settings"] = settings
     _configure(app, settings)
     init_edge(app, settings)

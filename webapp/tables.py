@@ -7,6 +7,7 @@ import webapp.assignments.models
 import webapp.audit.models
 import webapp.bookings.models
 import webapp.certificates.models
+import webapp.certificates.request_models
 import webapp.course_sessions.models
 import webapp.courses.models
 import webapp.households.models

@@ -40,6 +40,9 @@ PUBLIC = frozenset(
         "ops.healthz",
         "ops.readyz",
         "trainer_hooks.receive",
+        "verification.check_file",
+        "verification.credential",
+        "verification.pdf",
     }
 )
 """All that an anonymous visitor may open. A new one is added here on purpose."""

@@ -22,6 +22,7 @@ LOOKUP_ROLE = "zonedesk_lookup"
 ACROSS = {
     "bookings_to_retry",
     "certificate_files_to_erase",
+    "certificate_of_file",
     "certificate_shown",
     "certificates_due",
     "certificates_void",

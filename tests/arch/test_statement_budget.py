@@ -23,7 +23,7 @@ from werkzeug.routing import Rule
 
 from tests.authenticator import Authenticator
 from tests.certificate_keys import with_keys
-from tests.jobs.builders import PlainKeys, PlainRenderer
+from tests.jobs.builders import PlainKeys, PlainRenderer, ask, confirm, rows
 from tests.make import Person
 from tests.services import Servers
 from tests.web.client import NOW, DeskClient, WatchedDatabase
@@ -35,6 +35,7 @@ from webapp import embedded
 from webapp.accounts.queries import account_of
 from webapp.assignments.limits import Limits
 from webapp.certificates.jobs import issue
+from webapp.certificates.rules import RequestKind
 from webapp.certificates.service import promise_for
 from webapp.certificates.upkeep import sign_revocations
 from webapp.clients.files import LocalFileStore, Named, store_from_url
@@ -60,6 +61,8 @@ OF_SOME_STATES = {
     "accounts.reset",
     "certificates.credential",
     "certificates.pdf",
+    "verification.credential",
+    "verification.pdf",
     "desk.cancel_session_page",
     "desk.edit",
     "desk.move",
@@ -106,6 +109,8 @@ FILL: dict[frozenset[str], str] = {
     frozenset({"assignment_id"}): owned("assignments", "id AS assignment_id", kind="status"),
     frozenset({"session_id"}): owned("course_sessions", "id AS session_id", kind="status", size="number"),
     frozenset({"certificate_id"}): owned("certificates", "id AS certificate_id", kind="state"),
+    frozenset({"request_id"}): owned("certificate_requests", "id AS request_id", kind="kind"),
+    frozenset({"household_id", "student_id"}): owned("students", "household_id, id AS student_id"),
     frozenset({"household_id"}): owned(
         "households", "id AS household_id", size="(SELECT count(*) FROM students s WHERE s.household_id = t.id)"
     ),
@@ -243,6 +248,7 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         assert isinstance(store, LocalFileStore)
         context = JobContext(settings, database, lambda: NOW)
         issue(context, store=PoorStore(store), renderer=PlainRenderer(), keys=PlainKeys())
+        _ask_for_second_persons(database)
         with_keys(database, settings.data_dir / "keys", now=NOW)
         assert sign_revocations(context)
         synchronised()
@@ -256,6 +262,29 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         work_module.bind(before)
         engine.dispose()
         embedded.drop_database(servers.admin_url, name)
+
+
+def _ask_for_second_persons(database: Database) -> None:
+    """A certificate of each operator is asked to be revoked; of some, one was revoked and is asked to be made anew."""
+    issued = [
+        row[0]
+        for row in rows(
+            database,
+            "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY operator_id ORDER BY id) AS n FROM certificates"
+            " WHERE state = 'issued') AS c WHERE n <= 2 ORDER BY n DESC, id",
+        )
+    ]
+    for certificate_id in issued:
+        assert isinstance(certificate_id, UUID)
+        ask(database, certificate_id, now=NOW)
+    revoked = next(
+        row[0] for row in rows(database, "SELECT certificate_id FROM certificate_requests ORDER BY id LIMIT 1")
+    )
+    ((request_id,),) = rows(database, "SELECT id FROM certificate_requests WHERE certificate_id = :id", id=revoked)
+    assert isinstance(revoked, UUID)
+    assert isinstance(request_id, UUID)
+    confirm(database, request_id, now=NOW)
+    ask(database, revoked, kind=RequestKind.REISSUE, now=NOW)
 
 
 def _with_people(database: Database) -> Demo:

@@ -165,7 +165,7 @@ def _one(
 def _owned(request: Request) -> bool:
     """Whether ownership decides: the catalogue, public keys and what a link's holder may open are nobody's desk's."""
     return not request.endpoint.startswith(
-        ("courses.", "issuer.", "certificates.verif")
+        ("courses.", "issuer.", "certificates.verif", "verification.")
     ) and not request.endpoint.endswith("_link")
 
 

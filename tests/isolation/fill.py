@@ -37,11 +37,12 @@ NOT_REACHED: Final = {
     "desk.propose_substitute": "tests/web/test_substitute_page.py, with sessions and a trainer who is free",
     "zone_files.send": "tests/web/test_zone_files.py, with a file",
     "trainer_hooks.receive": "tests/syncing/test_hooks.py, with a signature",
+    "verification.check_file": "tests/web/test_verify_files.py, with a file",
 }
 """Changing routes that need more than a form as it stands, and where it is shown that they work."""
 
-PUBLIC_NAMES: Final = {"certificates.verified"}
-"""Shows a student's name to whoever holds the link's token, signed in or not."""
+PUBLIC_NAMES: Final = {"certificates.verified", "verification.credential", "verification.pdf"}
+"""Show a student's name to whoever holds the link's token, signed in or not."""
 
 
 def _first(table: str, columns: str, per: str = "1") -> str:
@@ -57,8 +58,14 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
         " FROM course_sessions s JOIN bookings b ON b.id = s.booking_id WHERE s.operator_id = :own"
         " ORDER BY b.status, s.status, s.ends_at < '2027-01-07', s.id"
     ),
-    frozenset({"certificate_id"}): _first("certificates", "id AS certificate_id", "state"),
+    frozenset({"certificate_id"}): _first(
+        "certificates",
+        "id AS certificate_id",
+        "state, payload ->> 'student_name' = (SELECT name FROM students s WHERE s.id = student_id)",
+    ),
+    frozenset({"request_id"}): "SELECT id AS request_id FROM certificate_requests WHERE operator_id = :own ORDER BY id",
     frozenset({"household_id"}): _first("households", "id AS household_id"),
+    frozenset({"household_id", "student_id"}): _first("students", "household_id, id AS student_id"),
     frozenset({"household_id", "trainer_id"}): (
         "SELECT household_id, trainer_id FROM trainer_blocks WHERE operator_id = :own"
     ),
@@ -113,6 +120,8 @@ QUESTIONS: Final = {
 TYPED: Final = {
     "purpose": "Because of a purpose",
     "reason": "Because of a reason",
+    "student_name": "A new name",
+    "words": "For a reason that names nobody.",
     "confirmation": "ERASE",
     "name": "A new name",
     "note": "A note",

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from tests.certificate_keys import with_keys
-from tests.jobs.builders import PlainKeys, PlainRenderer, completed_booking, promise
+from tests.jobs.builders import PlainKeys, PlainRenderer, ask, completed_booking, promise, revoke
 from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW
@@ -314,6 +314,34 @@ def _certificates(make: Make, database: Database, settings: Settings, stories: t
     for story in stories:
         done = completed_booking(make, database, f"{story.marker} Waiting", operator_id=story.operator_id)
         promise(database, done, now=TODAY + timedelta(days=1))
+        _decided(make, database, settings, story)
+
+
+def _decided(make: Make, database: Database, settings: Settings, story: Story) -> None:
+    """One that is revoked, one whose student is called otherwise by now, and two that wait for a second person.
+
+    Those of the company have a third, which its admin asked for.
+    """
+    whose = ("Revoked", "Renamed", "Doubted", "Asked", "Own")
+    ids = {}
+    for name in whose:
+        done = completed_booking(make, database, f"{story.marker} {name}", operator_id=story.operator_id)
+        (ids[name],) = promise(database, done, now=NOW)
+    context = JobContext(settings, database, lambda: NOW + timedelta(minutes=1))
+    issue(context, store=store_from_url(settings.certificate_store_url), renderer=PlainRenderer(), keys=PlainKeys())
+    revoke(database, ids["Revoked"], now=NOW)
+    for name in ("Doubted", "Asked"):
+        ask(database, ids[name], now=NOW)
+    if Role.ADMIN in story.people:
+        ask(database, ids["Own"], by=story.people[Role.ADMIN].actor, now=NOW)
+    with database.unit_of_work() as work:
+        work.db.execute(
+            text(
+                "UPDATE students SET name = name || ' anew' WHERE id ="
+                " (SELECT student_id FROM certificates WHERE id = :id)"
+            ),
+            {"id": ids["Renamed"]},
+        )
 
 
 def _mark(world: World) -> None:

@@ -14,11 +14,13 @@ from sqlalchemy import text
 
 from tests.make import Make
 from tests.web.client import NOW
-from webapp.certificates import service
+from webapp.certificates import revoking, service
 from webapp.certificates.pdf import CertificatePayload, RenderFailed
+from webapp.certificates.rules import RequestCommand, RequestKind, RequestReason
 from webapp.certificates.service import Claim
 from webapp.clients.files import FileMissing, Named
-from webapp.core.actor import SYSTEM, Actor
+from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
+from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db.work import Database
 
 DONE = NOW + timedelta(days=60)
@@ -80,6 +82,48 @@ def promise(
         return service.promise_for(
             work, booking.id, by=by, now=now, max_absences=max_absences, public_url=PUBLIC_URL, **extra
         )
+
+
+def somebody(role: Role = Role.ADMIN) -> Actor:
+    """A person of the company nobody made an account for, to act in services."""
+    id_ = new_id()
+    return Actor(kind=ActorKind.USER, id=id_, name=f"Person {id_.hex[-4:]}", role=role, operator_id=COMPANY_ID)
+
+
+def ask(
+    database: Database,
+    certificate_id: UUID,
+    *,
+    kind: RequestKind = RequestKind.REVOKE,
+    reason: RequestReason | None = None,
+    words: str = "It was issued for another course.",
+    by: Actor | None = None,
+    now: datetime = DONE,
+) -> UUID:
+    """Ask for something that a second person has to confirm; the request's id."""
+    first = {RequestKind.REVOKE: RequestReason.BY_MISTAKE, RequestKind.REISSUE: RequestReason.WRONGLY_REVOKED}
+    command = RequestCommand(kind, reason or first[kind], words)
+    with database.unit_of_work() as work:
+        return revoking.ask(work, certificate_id, command, by=by or somebody(), now=now)
+
+
+def confirm(
+    database: Database, request_id: UUID, *, name: str = "", by: Actor | None = None, now: datetime = DONE
+) -> None:
+    """Confirm it as somebody else."""
+    with database.unit_of_work() as work:
+        revoking.confirm(work, request_id, by=by or somebody(), now=now, public_url=PUBLIC_URL, name=name)
+
+
+def revoke(
+    database: Database,
+    certificate_id: UUID,
+    *,
+    words: str = "It was issued for another course.",
+    now: datetime = DONE,
+) -> None:
+    """Revoke an issued certificate as it is done: one person asks, another one confirms."""
+    confirm(database, ask(database, certificate_id, words=words, now=now), now=now)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests.jobs.builders import DONE, Completed, PlainKeys, PlainRenderer, completed_booking, promise, rows
+from tests.jobs.builders import DONE, Completed, PlainKeys, PlainRenderer, completed_booking, promise, revoke, rows
 from tests.make import Make
 from tests.web.client import Bell, DeskClient
 from webapp.certificates import jobs
@@ -226,9 +226,14 @@ def test_numbers_that_are_wrong_unknown_or_not_issued_look_alike(
 
 
 def test_a_revoked_certificate_says_so_first(client: DeskClient, issued: Issued, db: Database) -> None:
-    set_state(db, issued.id, "state = 'revoked', revoked_at = now(), revoked_reason = 'an error'")
+    revoke(db, issued.id, words="It was altered <b>by hand</b>.")
     page = client.get(f"/verify/{issued.number}").text
     assert "This certificate was revoked" in page
+    assert "It was revoked on Tue 2 Mar 2027" in page
+    assert "Reason: It was issued by mistake." in page
+    assert "It was altered &lt;b&gt;by hand&lt;/b&gt;." in page
+    assert page.index("was revoked") < page.index(issued.number)
+    assert client.statements == 1
     assert "is valid" not in page
 
 

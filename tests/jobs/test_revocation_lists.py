@@ -16,11 +16,22 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from tests.certificate_keys import with_keys
-from tests.jobs.builders import DONE, PlainKeys, PlainRenderer, Shelf, completed_booking, promise, rows
+from tests.jobs.builders import (
+    DONE,
+    PUBLIC_URL,
+    PlainKeys,
+    PlainRenderer,
+    Shelf,
+    completed_booking,
+    promise,
+    revoke,
+    rows,
+    somebody,
+)
 from tests.jobs.conftest import OwnDesk
 from tests.make import Make
 from tests.web.client import Bell
-from webapp.certificates import jobs, upkeep
+from webapp.certificates import jobs, reissuing, upkeep
 from webapp.certificates.credentials.issuer import Issuer
 from webapp.certificates.credentials.proofs import ProofInvalid
 from webapp.certificates.credentials.revocation import reason_revoked, verify_list
@@ -51,14 +62,6 @@ def issued(
     ids = promise(db, completed_booking(make, db, *students, operator_id=operator_id))
     jobs.issue(ctx, store=Shelf(), renderer=PlainRenderer(), keys=PlainKeys())
     return ids
-
-
-def revoke(db: Database, certificate_id: UUID, reason: str = "Meena never came") -> None:
-    with db.unit_of_work() as work:
-        work.db.execute(
-            text("UPDATE certificates SET state = 'revoked', revoked_at = :now, revoked_reason = :why WHERE id = :id"),
-            {"id": certificate_id, "now": DONE, "why": reason},
-        )
 
 
 def newest(ctx: JobContext) -> tuple[dict[str, Any], Issuer, str]:
@@ -92,13 +95,14 @@ def test_what_is_revoked_stands_on_the_next_list_without_a_word_about_anybody(
     franchise = make.franchise()
     void, valid = issued(make, db, ctx, "Meena", "Arun", operator_id=franchise)
     upkeep.sign_revocations(ctx)
-    revoke(db, void)
+    revoke(db, void, words="She never came.")
     assert upkeep.ring_sign_revocations(ctx)
     assert upkeep.sign_revocations(ctx) == 1
     document, issuer, written = newest(ctx)
     found = verify_list(document, issuer)
     assert reason_revoked(found, void) == "Revoked by the issuer."
     assert reason_revoked(found, valid) is None
+    assert "She never came" not in written
     assert "Meena" not in written
     assert rows(db, COUNT) == [(YEAR, 2)], "the one before is kept"
     document["revokedCredential"] = document["revokedCredentials"] = []
@@ -109,17 +113,19 @@ def test_what_is_revoked_stands_on_the_next_list_without_a_word_about_anybody(
 def test_what_is_replaced_stands_there_too_and_what_never_was_a_credential_does_not(
     make: Make, db: Database, ctx: JobContext
 ) -> None:
-    old, new = issued(make, db, ctx, "Meena", "Arun")
+    booking = completed_booking(make, db, "Meena")
+    (old,) = promise(db, booking)
+    jobs.issue(ctx, store=Shelf(), renderer=PlainRenderer(), keys=PlainKeys())
+    with db.unit_of_work() as work:
+        work.db.execute(text("UPDATE students SET name = 'Meena R.'"))
+        reissuing.reissue(work, old, "Meena R.", by=somebody(), now=DONE, public_url=PUBLIC_URL)
+    jobs.issue(ctx, store=Shelf(), renderer=PlainRenderer(), keys=PlainKeys())
     (before,) = promise(db, completed_booking(make, db, "Ravi"))
     with db.unit_of_work() as work:
         change = (
             "UPDATE certificates SET state = 'issued', issued_at = :now, pdf_sha256 = repeat('a', 64) WHERE id = :id"
         )
         work.db.execute(text(change), {"now": DONE, "id": before})
-        work.db.execute(
-            text("UPDATE certificates SET state = 'replaced', replaced_by_id = :new WHERE id = :old"),
-            {"old": old, "new": new},
-        )
     revoke(db, before)
     upkeep.sign_revocations(ctx)
     document, issuer, _ = newest(ctx)

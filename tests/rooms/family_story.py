@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from tests.jobs.builders import DONE, PUBLIC_URL, PlainKeys, PlainRenderer
+from tests.jobs.builders import DONE, PUBLIC_URL, PlainKeys, PlainRenderer, revoke, rows
 from tests.make import Make, Person
 from tests.web.client import NOW
 from webapp.assignments import service as assignments
@@ -188,14 +188,9 @@ def _complete(
 
 def revoke_one(db: Database) -> None:
     """Revoke one of the family's certificates, with words that name somebody."""
-    with db.unit_of_work() as work:
-        work.db.execute(
-            text(
-                "UPDATE certificates SET state = 'revoked', revoked_at = :now, revoked_reason = 'Meenakshi never came'"
-                " WHERE id = (SELECT min(id::text)::uuid FROM certificates)"
-            ),
-            {"now": LATER},
-        )
+    ((certificate_id,),) = rows(db, "SELECT min(id::text)::uuid FROM certificates")
+    assert isinstance(certificate_id, UUID)
+    revoke(db, certificate_id, words="Meenakshi never came", now=LATER)
 
 
 def everything(db: Database) -> dict[str, list[str]]:

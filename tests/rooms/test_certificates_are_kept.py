@@ -15,22 +15,25 @@ from sqlalchemy.exc import IntegrityError
 from tests.jobs.builders import Completed, completed_booking, promise, rows
 from tests.make import Make
 from webapp.certificates.models import Certificate
+from webapp.core.ids import new_id
 from webapp.core.names import ERASED
 from webapp.db.base import constraint_of
 from webapp.db.work import Database
 
 OUT: Final = "issued_at = clock_timestamp(), pdf_sha256 = repeat('a', 64), credential_sha256 = repeat('c', 64)"
+WHEN: Final = "2027-03-05T10:00:00Z"
+"""When two people decided on the row."""
+REVOKE: Final = f"state = 'revoked', revoked_at = '{WHEN}', revoked_reason = 'Why'"
+SUCCEED: Final = "name a successor, and issue it"
 INTO: Final = {
     "pending": (),
     "failed": ("state = 'failed'",),
     "issued": (f"state = 'issued', {OUT}",),
-    "revoked": (
-        f"state = 'issued', {OUT}",
-        "state = 'revoked', revoked_at = clock_timestamp(), revoked_reason = 'Why'",
-    ),
-    "replaced": (f"state = 'issued', {OUT}", "state = 'replaced', replaced_by_id = :other"),
+    "followed": (f"state = 'issued', {OUT}", SUCCEED),
+    "revoked": (f"state = 'issued', {OUT}", REVOKE),
+    "replaced": (f"state = 'issued', {OUT}", SUCCEED, "state = 'replaced'"),
 }
-"""How a pending row gets into each state."""
+"""How a pending row gets into each state; one that is followed is issued, and so is its successor."""
 ERASE: Final = (
     f"erased_at = clock_timestamp(), token = 'new', salt = NULL, revoked_reason = NULL, payload = payload ||"
     f" jsonb_build_object('student_name', '{ERASED}', 'verify_url', 'http://desk.example/verify/' || number)"
@@ -61,7 +64,7 @@ CHANGED: Final = {
     "last_error": "last_error = 'not-stored'",
     "revoked_at": "revoked_at = '2020-01-01T00:00:00Z'",
     "revoked_reason": "revoked_reason = 'Another'",
-    "replaced_by_id": "replaced_by_id = :third",
+    "replaced_by_id": "replaced_by_id = gen_random_uuid()",
     "erased_at": "erased_at = '2020-01-01T00:00:00Z'",
     "file_erased_at": "file_erased_at = clock_timestamp()",
 }
@@ -72,9 +75,10 @@ NOT_OUT: Final = WORK | {"payload", "token", "issued_at", "pdf_sha256", "credent
 FREE: Final = {
     "pending": NOT_OUT,
     "failed": NOT_OUT,
-    **dict.fromkeys(("issued", "revoked", "replaced"), WORK),
+    **dict.fromkeys(("issued", "revoked"), WORK | {"replaced_by_id"}),
+    **dict.fromkeys(("followed", "replaced"), WORK),
     "erased failed": WORK | {"issued_at", "pdf_sha256", "credential_sha256", "file_erased_at"},
-    **{f"erased {state}": WORK | {"file_erased_at"} for state in ("issued", "revoked", "replaced")},
+    **{f"erased {state}": WORK | {"file_erased_at"} for state in ("issued", "followed", "revoked", "replaced")},
 }
 """What may change in each state, by itself."""
 
@@ -83,33 +87,70 @@ MOVES: Final = {
     ("pending", "failed"),
     ("failed", "pending"),
     ("issued", "revoked"),
-    ("issued", "replaced"),
+    ("followed", "replaced"),
     ("erased issued", "revoked"),
 }
 TO: Final = {
-    "pending": "state = 'pending', revoked_at = NULL, revoked_reason = NULL, replaced_by_id = NULL",
-    "failed": "state = 'failed', revoked_at = NULL, revoked_reason = NULL, replaced_by_id = NULL",
+    "pending": "state = 'pending', revoked_at = NULL, revoked_reason = NULL",
+    "failed": "state = 'failed', revoked_at = NULL, revoked_reason = NULL",
     "issued": "state = 'issued', issued_at = coalesce(issued_at, clock_timestamp()),"
-    " pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64)), revoked_at = NULL, revoked_reason = NULL,"
-    " replaced_by_id = NULL",
-    "revoked": "state = 'revoked', revoked_at = clock_timestamp(), revoked_reason = 'Why', replaced_by_id = NULL,"
-    " issued_at = coalesce(issued_at, clock_timestamp()), pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64))",
-    "replaced": "state = 'replaced', replaced_by_id = :other, revoked_at = NULL, revoked_reason = NULL,"
-    " issued_at = coalesce(issued_at, clock_timestamp()), pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64))",
+    " pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64)), revoked_at = NULL, revoked_reason = NULL",
+    "revoked": f"{REVOKE}, issued_at = coalesce(issued_at, clock_timestamp()),"
+    " pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64))",
+    "replaced": "state = 'replaced', replaced_by_id = coalesce(replaced_by_id, :other), revoked_at = NULL,"
+    " revoked_reason = NULL, issued_at = coalesce(issued_at, clock_timestamp()),"
+    " pdf_sha256 = coalesce(pdf_sha256, repeat('a', 64))",
 }
+DECIDED: Final = """
+    INSERT INTO certificate_requests (id, operator_id, certificate_id, kind, reason, words, state, asked_by,
+        asked_by_name, asked_at, decided_by, decided_by_name, decided_at)
+    SELECT gen_random_uuid(), operator_id, id, :kind, 'by_mistake', :words, :state, gen_random_uuid(), 'One',
+        CAST(:at AS timestamptz) - interval '1 hour', gen_random_uuid(), 'Other', CAST(:at AS timestamptz)
+    FROM certificates WHERE id = :id
+"""
+SUCCESSOR: Final = """
+    INSERT INTO certificates SELECT (jsonb_populate_record(c, jsonb_build_object('id', CAST(:successor AS uuid),
+        'number', 'ZD-27-11111-11111', 'token', 'of the successor', 'state', 'pending', 'replaced_by_id', NULL,
+        'issued_at', NULL, 'pdf_sha256', NULL, 'credential_sha256', NULL))).*
+    FROM certificates c WHERE c.id = :id
+"""
 
 
 class Row:
     """One certificate, brought into a state, and others to point at."""
 
-    def __init__(self, db: Database, booking: Completed, ids: tuple[UUID, ...], state: str) -> None:
+    def __init__(
+        self, db: Database, booking: Completed, ids: tuple[UUID, ...], state: str, *, decided: bool = True
+    ) -> None:
+        """``decided`` says that two people have confirmed whatever wants two."""
         self.db = db
         self.id, other, third = ids
         self.values = {"other": other, "third": third, "student": booking.student_ids[1]}
+        for kind in ("revoke", "reissue") if decided else ():
+            self.decided(kind)
         for change in INTO[state.removeprefix("erased ")]:
-            self.change(change)
+            if change == SUCCEED:
+                self.succeed()
+            else:
+                self.change(change)
         if state.startswith("erased "):
             self.change(ERASE)
+
+    def decided(self, kind: str, *, state: str = "confirmed", words: str = "Why", at: str = WHEN) -> None:
+        """What two people agreed on, or not."""
+        with self.db.unit_of_work() as work:
+            values = {"id": self.id, "kind": kind, "state": state, "words": words, "at": at}
+            work.db.execute(text(DECIDED), values)
+
+    def succeed(self) -> None:
+        """Give the row a successor that is issued."""
+        successor = new_id()
+        self.change(f"replaced_by_id = '{successor}'")
+        with self.db.unit_of_work() as work:
+            work.db.execute(text(SUCCESSOR), {"id": self.id, "successor": successor})
+            work.db.execute(
+                text(f"UPDATE certificates SET state = 'issued', {OUT} WHERE id = :successor"), {"successor": successor}
+            )
 
     def change(self, assignments: str) -> None:
         """Update the row, past every rule of ours."""
@@ -164,7 +205,7 @@ def test_a_column_changes_only_where_it_may(row: Row, request: pytest.FixtureReq
 @pytest.mark.parametrize("row", STATES, indirect=True, ids=STATES)
 def test_a_state_follows_only_the_one_it_may(row: Row, request: pytest.FixtureRequest) -> None:
     state = request.node.callspec.params["row"]
-    same = state.removeprefix("erased ")
+    same = state.removeprefix("erased ").replace("followed", "issued")
     allowed = {(state, to) for to, change in TO.items() if to != same and row.refuses(change) is None}
     assert allowed == {move for move in MOVES if move[0] == state}
 
@@ -200,7 +241,7 @@ WRONG: Final = [
 """Erasing too much, or too little."""
 
 
-@pytest.mark.parametrize("row", ["issued", "revoked", "replaced", "failed"], indirect=True)
+@pytest.mark.parametrize("row", ["issued", "followed", "revoked", "replaced", "failed"], indirect=True)
 def test_erasing_takes_all_that_tells_and_nothing_else(row: Row) -> None:
     assert row.refuses(ERASE) is None
     assert [change for change in WRONG if row.refuses(change) is None] == []
@@ -211,3 +252,99 @@ def test_a_file_goes_once_and_only_after_the_name(row: Row) -> None:
     assert row.refuses("file_erased_at = clock_timestamp()", keep=True) is None
     assert row.refuses("file_erased_at = NULL") == "certificates_are_kept"
     assert row.refuses("file_erased_at = '2030-01-01T00:00:00Z'") == "certificates_are_kept"
+
+
+# -- two people ----------------------------------------------------------------------------------------------------
+
+OTHERWISE: Final = [
+    {"state": "refused"},
+    {"state": "lapsed"},
+    {"words": "Other words"},
+    {"at": "2027-03-05T10:00:01Z"},
+]
+"""Decisions that allow no revocation of the row at ``WHEN`` for ``Why``."""
+
+
+@pytest.fixture
+def undecided(make: Make, db: Database) -> Row:
+    """An issued certificate nobody has asked anything about."""
+    booking = completed_booking(make, db, "Arun", "Meena", "Ravi")
+    return Row(db, booking, promise(db, booking), "issued", decided=False)
+
+
+def test_nothing_is_revoked_unless_two_people_agreed_on_that_very_revocation(undecided: Row) -> None:
+    assert undecided.refuses(REVOKE) == "certificates_are_kept"
+    undecided.decided("reissue")
+    for otherwise in OTHERWISE:
+        undecided.decided("revoke", **otherwise)
+        assert undecided.refuses(REVOKE) == "certificates_are_kept", otherwise
+    undecided.decided("revoke")
+    assert undecided.refuses(REVOKE) is None
+
+
+def test_a_revoked_one_gets_a_successor_only_when_two_people_agreed(undecided: Row) -> None:
+    undecided.decided("revoke")
+    undecided.change(REVOKE)
+    assert undecided.refuses("replaced_by_id = gen_random_uuid()") == "certificates_are_kept"
+    undecided.decided("reissue")
+    assert undecided.refuses("replaced_by_id = gen_random_uuid()") is None
+
+
+@pytest.mark.parametrize("row", ["issued"], indirect=True)
+def test_a_successor_is_named_before_it_is_there_so_no_two_point_at_each_other(row: Row) -> None:
+    for name in ("other", "third"):
+        assert row.refuses(f"replaced_by_id = :{name}") == "certificates_are_kept"
+    assert row.refuses(f"replaced_by_id = '{row.id}'") == "certificates_are_kept"
+
+
+@pytest.mark.parametrize("row", ["issued"], indirect=True)
+def test_a_successor_is_of_the_same_student_and_there_in_the_end(row: Row) -> None:
+    row.change("replaced_by_id = gen_random_uuid()")
+    with row.db.unit_of_work() as work, pytest.raises(IntegrityError) as refused, work.db.begin_nested():
+        work.db.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    assert constraint_of(refused.value) == "fk_certificates_successor"
+
+
+KEPT: Final = {
+    "reason = 'misused'": "certificate_requests_are_kept",
+    "kind = 'reissue'": "certificate_requests_are_kept",
+    "asked_by = gen_random_uuid()": "certificate_requests_are_kept",
+    "asked_by_name = 'Somebody'": "certificate_requests_are_kept",
+    "asked_at = now()": "certificate_requests_are_kept",
+    "words = 'Other words'": "certificate_requests_are_kept",
+    "certificate_id = :other": "certificate_requests_are_kept",
+    "state = 'open', decided_at = NULL": "certificate_requests_are_kept",
+    "state = 'refused'": "certificate_requests_are_kept",
+    "decided_by = gen_random_uuid()": "certificate_requests_are_kept",
+    "words = NULL": None,
+}
+
+
+@pytest.mark.parametrize("row", ["issued"], indirect=True)
+def test_what_was_asked_and_decided_is_never_rewritten(row: Row) -> None:
+    for change, refused_by in KEPT.items():
+        found = None
+        try:
+            with row.db.unit_of_work() as work:
+                used = {name: value for name, value in row.values.items() if f":{name}" in change}
+                statement = f"UPDATE certificate_requests SET {change} WHERE certificate_id = :id AND kind = 'revoke'"
+                work.db.execute(text(statement), used | {"id": row.id})
+        except IntegrityError as error:
+            found = constraint_of(error)
+        assert found == refused_by, change
+
+
+def test_nobody_confirms_what_they_asked_for_whoever_writes_it(undecided: Row) -> None:
+    by_oneself = DECIDED.replace("gen_random_uuid(), 'Other'", "asker, 'One'").replace(
+        "FROM certificates", "FROM certificates, gen_random_uuid() asker"
+    )
+    by_oneself = by_oneself.replace(":state, gen_random_uuid(), 'One'", ":state, asker, 'One'")
+    for state, refused_by in (("confirmed", "two_people"), ("refused", "two_people"), ("withdrawn", None)):
+        found = None
+        try:
+            with undecided.db.unit_of_work() as work:
+                values = {"id": undecided.id, "kind": "revoke", "state": state, "words": "Why", "at": WHEN}
+                work.db.execute(text(by_oneself), values)
+        except IntegrityError as error:
+            found = constraint_of(error)
+        assert found == (refused_by and f"ck_certificate_requests_{refused_by}"), state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -121,6 +122,40 @@ def test_c3_every_single_wrong_symbol_and_every_swap_of_neighbours_is_told() -> 
             if symbols[position + 1 :] and symbols[position + 1] != symbol:
                 swapped = symbols[:position] + symbols[position + 1] + symbol + symbols[position + 2 :]
                 assert normalised_number(written(swapped)) is None
+
+
+def test_c3_of_errors_in_a_hundred_thousand_numbers_none_is_missed() -> None:
+    """One each of the errors people make: a wrong symbol, two swapped, two with one between, a pair of the same."""
+    source = random.Random(20261126)
+    missed: list[tuple[str, str, str]] = []
+    tried = 0
+    for _ in range(100_000):
+        symbols = spoken(draw_number(2026, choose=source.choice))
+        for kind, wrong in errors_in(symbols, source):
+            tried += 1
+            if normalised_number(written(wrong)) is not None:
+                missed.append((kind, symbols, wrong))
+    assert missed == []
+    assert tried > 300_000
+
+
+def errors_in(symbols: str, source: random.Random) -> Iterator[tuple[str, str]]:
+    """Errors at random places of a number; an error that changes nothing is none."""
+    at = source.randrange(len(symbols))
+    yield "single", symbols[:at] + source.choice(ALPHABET.replace(symbols[at], "")) + symbols[at + 1 :]
+    at = source.randrange(len(symbols) - 1)
+    one, two = symbols[at], symbols[at + 1]
+    if one != two:
+        yield "swap", symbols[:at] + two + one + symbols[at + 2 :]
+    twin, other = source.sample(ALPHABET, 2)
+    paired = symbols[:at] + twin + twin + symbols[at + 2 :]
+    whole = paired[:-1] + check_symbol(paired[:-1])
+    if whole[at : at + 2] == twin * 2 and whole[:2].isdigit():
+        yield "twins", whole[:at] + other + other + whole[at + 2 :]
+    at = source.randrange(len(symbols) - 2)
+    one, two, three = symbols[at], symbols[at + 1], symbols[at + 2]
+    if one != three:
+        yield "jump", symbols[:at] + three + two + one + symbols[at + 3 :]
 
 
 @given(numbers)

@@ -85,6 +85,7 @@ def test_the_company_is_older_than_every_id() -> None:
             Role.FRANCHISE_MANAGER,
             DESK_WORK
             | {
+                Permission.CERTIFICATE_REISSUE,
                 Permission.ASSIGNMENT_APPROVE,
                 Permission.ZONE_WRITE,
                 Permission.ZONE_EXPORT,

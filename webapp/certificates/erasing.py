@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from webapp.certificates.models import Certificate
-from webapp.certificates.rules import CertificateState
+from webapp.certificates.request_models import CertificateRequest
+from webapp.certificates.rules import CertificateState, RequestState
 from webapp.certificates.service import TOKEN_BYTES, tell
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict
@@ -60,8 +61,21 @@ def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now:
         certificate.erased_at = erased_at
         tell(work, "erased", certificate.id, certificate.operator_id, by=by, now=now)
     if locked:
+        _erase_requests(work, [certificate.id for certificate in locked], by=by, now=now)
         work.after_commit(JobName.ERASE_FILES)
         reach(Failpoint.ERASING)
+
+
+def _erase_requests(work: Work, certificate_ids: list[UUID], *, by: Actor, now: datetime) -> None:
+    """Take the words out of what was ever asked about the certificates; what is open lapses."""
+    about = CertificateRequest.certificate_id.in_(certificate_ids)
+    for changed in (
+        update(CertificateRequest)
+        .where(about, CertificateRequest.state == RequestState.OPEN)
+        .values(state=RequestState.LAPSED, decided_by=by.id, decided_by_name=by.name, decided_at=now, words=None),
+        update(CertificateRequest).where(about, CertificateRequest.words.is_not(None)).values(words=None),
+    ):
+        work.db.execute(changed.execution_options(synchronize_session=False))
 
 
 def _anonymous(payload: dict[str, Any]) -> dict[str, Any]:

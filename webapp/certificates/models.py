@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,14 +27,24 @@ class Certificate(Base):
     __table_args__ = owned_table(
         owned_key("booking_id", "bookings"),
         owned_key("student_id", "students"),
-        owned_key("replaced_by_id", "certificates"),
+        UniqueConstraint("operator_id", "booking_id", "student_id", "id"),
+        # A successor is the same student's, of the same booking. Deferred: the old one names it before it is there, or
+        # for a moment the student would have two.
+        ForeignKeyConstraint(
+            ["operator_id", "booking_id", "student_id", "replaced_by_id"],
+            ["certificates.operator_id", "certificates.booking_id", "certificates.student_id", "certificates.id"],
+            name="fk_certificates_successor",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
         CheckConstraint("number ~ '^ZD-[0-9]{2}-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$'", name="number"),
         CheckConstraint(
             "state NOT IN ('issued', 'revoked', 'replaced') OR (pdf_sha256 IS NOT NULL AND issued_at IS NOT NULL)",
             name="published",
         ),
         CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
-        CheckConstraint("(state = 'replaced') = (replaced_by_id IS NOT NULL)", name="replaced"),
+        CheckConstraint("state <> 'replaced' OR replaced_by_id IS NOT NULL", name="replaced"),
+        CheckConstraint("replaced_by_id IS NULL OR state IN ('issued', 'revoked', 'replaced')", name="successor"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked"),
         CheckConstraint("erased_at IS NULL OR state <> 'pending'", name="erased"),
         CheckConstraint("file_erased_at IS NULL OR erased_at IS NOT NULL", name="file_erased"),
@@ -110,6 +120,7 @@ class Certificate(Base):
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(400))
     replaced_by_id: Mapped[UUID | None]
+    """The one made in its place, from the moment that is promised. It stays valid until its successor is issued."""
     erased_at: Mapped[datetime | None]
     """When the holder's data went out of ``payload`` and the link stopped telling whose it is. A trigger holds all else
     of a certificate that is out as it is, and lets exactly this happen, once."""

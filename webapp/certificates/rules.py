@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+from uuid import UUID
 
 from webapp.core import moves
+from webapp.core.actor import Actor, Permission
+from webapp.core.errors import Forbidden, Invalid
+from webapp.core.names import clean_lines
 
 CERTIFIED_TOTAL = 30
 """Only courses of this many sessions end with certificates (rule C1)."""
@@ -28,6 +35,9 @@ _FIELD = 0b100101
 _MEANT = str.maketrans("OIL", "011")
 _IGNORED = str.maketrans("", "", " -\t\u00a0\u2010\u2011\u2012\u2013\u2014\u2212")
 _LONGEST_INPUT = 64
+_NO_LETTER = re.compile(r"[\s.,;:!?()\"'’“”/-]+")
+_TELLING = 4
+"""Fewer letters, as in an initial, occur in any sentence."""
 
 
 class CertificateState(StrEnum):
@@ -123,3 +133,98 @@ def normalised_number(text: str) -> str | None:
     if not symbols[:2].isdigit() or check_symbol(symbols[:-1]) != symbols[-1]:
         return None
     return _written(symbols)
+
+
+class RequestKind(StrEnum):
+    """What is done to a certificate only when two people agree."""
+
+    REVOKE = "revoke"
+    REISSUE = "reissue"
+    """Making one anew in the place of one that was revoked."""
+
+
+class RequestReason(StrEnum):
+    """Why. The public page and the audit tell it, so it is chosen, never written."""
+
+    BY_MISTAKE = "by_mistake"
+    NOT_EARNED = "not_earned"
+    MISUSED = "misused"
+    HOLDER_ASKED = "holder_asked"
+    WRONGLY_REVOKED = "wrongly_revoked"
+    SETTLED = "settled"
+
+
+_R = RequestReason
+
+REASONS: Final[dict[RequestKind, tuple[RequestReason, ...]]] = {
+    RequestKind.REVOKE: (_R.BY_MISTAKE, _R.NOT_EARNED, _R.MISUSED, _R.HOLDER_ASKED),
+    RequestKind.REISSUE: (_R.WRONGLY_REVOKED, _R.SETTLED),
+}
+"""The reasons there are for each kind."""
+
+
+class RequestState(StrEnum):
+    """The life of a request."""
+
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+    """The family was erased before anybody decided."""
+
+
+_S = RequestState
+
+REQUEST_MOVES: Final[dict[RequestState, frozenset[RequestState]]] = {
+    _S.OPEN: frozenset({_S.CONFIRMED, _S.REFUSED, _S.WITHDRAWN, _S.LAPSED}),
+    _S.CONFIRMED: frozenset(),
+    _S.REFUSED: frozenset(),
+    _S.WITHDRAWN: frozenset(),
+    _S.LAPSED: frozenset(),
+}
+
+LONGEST_WORDS: Final = 400
+"""Longest public words of a revocation, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCommand:
+    """What somebody asks a second person to confirm; ``words`` are what everybody reads of a revocation."""
+
+    kind: RequestKind
+    reason: RequestReason
+    words: str = ""
+
+    def checked(self, *, holder: str) -> RequestCommand:
+        """The same, cleaned. Raises ``Invalid`` for ``reason`` and ``words``.
+
+        The words of a revocation are needed, and may not name the ``holder``: anybody reads them who has the number.
+        """
+        if self.reason not in REASONS[self.kind]:
+            raise Invalid("reason-unknown", "Choose a reason.", field="reason")
+        if self.kind is RequestKind.REISSUE:
+            return RequestCommand(self.kind, self.reason)
+        words = " ".join(clean_lines(self.words, limit=LONGEST_WORDS, field="words").split())
+        if not words:
+            raise Invalid("words-missing", "Say in a sentence why, for everybody who looks.", field="words")
+        if set(_parts(holder)) & set(_parts(words)):
+            raise Invalid(
+                "words-name-holder",
+                "Do not name the student: everybody who has the number reads this.",
+                field="words",
+            )
+        return RequestCommand(self.kind, self.reason, words)
+
+
+def _parts(text: str) -> list[str]:
+    """The words of a text that are long enough to be told apart from any other, without case."""
+    return [part for part in _NO_LETTER.split(text.casefold()) if len(part) >= _TELLING]
+
+
+def may_decide(asked_by: UUID, by: Actor) -> None:
+    """Whether somebody may confirm or refuse what another asked for. Raises ``Forbidden``."""
+    if not by.may(Permission.CERTIFICATE_REVOKE):
+        raise Forbidden("not-allowed", "Only an admin decides on this.")
+    if by.id is None or by.id == asked_by:
+        raise Forbidden("own-request", "You asked for this yourself. Somebody else has to confirm it.")

@@ -206,6 +206,7 @@ def publish(work: Work, claim: Claim, made: Made, *, now: datetime) -> bool:
     """Make a certificate visible with its files. False when the lease was lost: somebody else makes or made it."""
     files = {"pdf_sha256": made.pdf_sha256, "credential_sha256": made.credential_sha256}
     values = {"state": CertificateState.ISSUED, "issued_at": now, "last_error": None, **files}
+    replaced_id = issuing.lock_predecessor(work.db, claim.certificate_id)
     operator_id = _settle(work, claim, values)
     if operator_id is None:
         return False
@@ -219,6 +220,8 @@ def publish(work: Work, claim: Claim, made: Made, *, now: datetime) -> bool:
         before={"state": CertificateState.PENDING},
         after={"state": CertificateState.ISSUED, **files},
     )
+    if replaced_id is not None:
+        _replace(work, replaced_id, operator_id, claim.certificate_id, now=now)
     reach(Failpoint.PUBLISHING)
     return True
 
@@ -309,6 +312,19 @@ def _settle(work: Work, claim: Claim, values: Mapping[str, Any]) -> UUID | None:
     )
     operator_id: UUID | None = work.db.scalar(mine)
     return operator_id
+
+
+def _replace(work: Work, replaced_id: UUID, operator_id: UUID, by_id: UUID, *, now: datetime) -> None:
+    """End a locked certificate whose successor is out; until this moment it was valid."""
+    work.db.execute(
+        update(Certificate)
+        .where(Certificate.id == replaced_id)
+        .values(state=CertificateState.REPLACED)
+        .execution_options(synchronize_session=False)
+    )
+    before, after = {"state": CertificateState.ISSUED}, {"state": CertificateState.REPLACED, "replaced_by_id": by_id}
+    tell(work, "replaced", replaced_id, operator_id, by=SYSTEM, now=now, before=before, after=after)
+    work.after_commit(JobName.SIGN_REVOCATIONS)
 
 
 def _audit_failed(work: Work, certificate_id: UUID, operator_id: UUID, problem: str, *, now: datetime) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 import structlog
@@ -13,8 +12,11 @@ from werkzeug.datastructures import MultiDict
 
 from webapp.audit import reading
 from webapp.certificates import service
-from webapp.certificates.forms import NumberForm, filter_from
+from webapp.certificates.forms import FileForm, NumberForm, filter_from
+from webapp.certificates.public_bounds import VERIFY_RATE
 from webapp.certificates.queries import pages
+from webapp.certificates.queries.public import public_certificate
+from webapp.certificates.queries.requests import requests_of
 from webapp.clients.files import FileMissing, store_from_url
 from webapp.config import Settings
 from webapp.core import clock
@@ -30,9 +32,6 @@ from webapp.web.words import _
 bp = Blueprint("certificates", __name__)
 
 log = structlog.get_logger(__name__)
-
-VERIFY_RATE: Final = "10 per minute"
-"""Per address: enough for a person with a pile of paper, too little to try numbers out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +78,13 @@ def show(certificate_id: UUID) -> ResponseReturnValue:
     """One certificate; while it is being made its state asks for itself again."""
     with read_only() as db:
         certificate = pages.certificate_facts(db, certificate_id, visible_to=current_actor())
+        asked = () if is_htmx() else requests_of(db, certificate_id, visible_to=current_actor())
     if not is_htmx():  # the fragment, which asks for itself again, names nobody
         household_id, on = certificate.household_id, "certificates.show"
         reading.household_read(household_id, certificate.operator_id, by=current_actor(), on=on)
-    return render_page_or_fragment("certificates/show.html", "certificates/_state.html", certificate=certificate)
+    return render_page_or_fragment(
+        "certificates/show.html", "certificates/_state.html", certificate=certificate, requests=asked
+    )
 
 
 @bp.get("/certificates/<uuid:certificate_id>/pdf")
@@ -145,16 +147,17 @@ def retry(certificate_id: UUID) -> ResponseReturnValue:
 @bp.get("/verify")
 @public
 def verify() -> ResponseReturnValue:
-    """Ask for a number; with ``?number=`` go on to what is known of it."""
-    form = NumberForm(request.args)
+    """Ask for a number or a file; with ``?number=`` go on to what is known of it."""
+    form, of_file = NumberForm(request.args), FileForm(formdata=None)
     if "number" not in request.args:
-        return render_template("verify/index.html", form=form)
+        return render_template("verify/index.html", form=form, number_form=form, file_form=of_file)
     if form.validate():
         try:
-            return redirect_after(url_for("certificates.verified", number=form.to_number()))
+            number, token = form.to_number()
+            return redirect_after(url_for("certificates.verified", number=number, token=token))
         except Invalid as error:
             form.refuse(error)
-    return render_template("verify/index.html", form=form), 422
+    return render_template("verify/index.html", form=form, number_form=form, file_form=of_file), 422
 
 
 @bp.get("/verify/<number>")
@@ -165,7 +168,7 @@ def verified(number: str, token: str | None = None) -> ResponseReturnValue:
     """What anybody may know of a number; with the link's token, also whose certificate it is."""
     with read_only() as db:
         try:
-            certificate = pages.public_certificate(db, number, token=token)
+            certificate = public_certificate(db, number, token=token)
         except NotFound:
-            return render_template("verify/unknown.html", form=NumberForm(MultiDict())), 404
-    return render_template("verify/show.html", certificate=certificate)
+            return render_template("verify/unknown.html", number_form=NumberForm(MultiDict())), 404
+    return render_template("verify/show.html", certificate=certificate, token=token if certificate.held else None)

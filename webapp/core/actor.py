@@ -43,6 +43,7 @@ class Permission(StrEnum):
     OPERATOR_READ = "operator.read"
     CERTIFICATE_READ = "certificate.read"
     CERTIFICATE_RETRY = "certificate.retry"
+    CERTIFICATE_REISSUE = "certificate.reissue"
     CERTIFICATE_REVOKE = "certificate.revoke"
     HOUSEHOLD_EXPORT = "household.export"
     HOUSEHOLD_ERASE = "household.erase"
@@ -85,6 +86,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.ZONE_WRITE,
         Permission.ZONE_EXPORT,
         Permission.TRAINER_WRITE,
+        Permission.CERTIFICATE_REISSUE,
         Permission.HOUSEHOLD_EXPORT,
         Permission.USER_READ,
         Permission.USER_WRITE,
@@ -105,6 +107,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
 
 STEP_UP: frozenset[Permission] = frozenset(
     {
+        Permission.CERTIFICATE_REISSUE,
         Permission.CERTIFICATE_REVOKE,
         Permission.HOUSEHOLD_EXPORT,
         Permission.HOUSEHOLD_ERASE,

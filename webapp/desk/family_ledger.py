@@ -177,6 +177,16 @@ LEDGER: Final[Mapping[str, Held]] = {
             ),
         },
     ),
+    "certificate_requests": Held(
+        key="certificate_requests",
+        withheld={STAFF: ("asked_by", "decided_by")},
+        erased=("words",),
+        kept={
+            KEYS: ("id", "operator_id", "certificate_id"),
+            STAFF: ("asked_by", "asked_by_name", "decided_by", "decided_by_name"),
+            VERIFIED: ("kind", "reason", "state", "asked_at", "decided_at"),
+        },
+    ),
     "audit_entries": Held(
         key="audit",
         withheld={

@@ -11,6 +11,7 @@ from uuid import UUID
 from webapp.audit.queries import Happened
 from webapp.bookings.rules import ClassType, DeliveryMode, PaymentStatus
 from webapp.bookings.words import CLASS_TYPES, DELIVERY_MODES, PAYMENTS
+from webapp.certificates.words import kind_word, reason_word
 from webapp.core.actor import ActorKind
 from webapp.desk.queries.family_data import FamilyData, Row
 from webapp.desk.words import event_words
@@ -155,10 +156,20 @@ def _certificates(data: FamilyData) -> Iterator[Block]:
                 (_("Status"), status_look("certificate", row["state"]).word),
                 (_("Awarded on"), day(row["awarded_on"])),
                 (_("Reason"), row["revoked_reason"]),
+                (_("Asked about it"), _asked_about(data, row["id"])),
                 (_("Verification page"), row["payload"]["verify_url"]),
                 (_("Fingerprint of the file (SHA-256)"), row["pdf_sha256"]),
             ),
         )
+
+
+def _asked_about(data: FamilyData, certificate_id: UUID) -> str:
+    """What staff asked for, and why, whatever became of it."""
+    asked = (row for row in data.parts["certificate_requests"] if row["certificate_id"] == certificate_id)
+    return "; ".join(
+        f"{kind_word(row['kind'])}: {reason_word(row['reason'])}" + (f", {row['words']}" if row["words"] else "")
+        for row in asked
+    )
 
 
 def _enquiries(data: FamilyData) -> Iterator[Block]:

@@ -64,6 +64,7 @@ ENTRIES: Final = (
         Permission.CERTIFICATE_READ,
         "certificate",
         _("Certificates"),
+        deep=True,
     ),
     Entry("operators.index", Permission.OPERATOR_READ, "building-store", _("Operators")),
     Entry("audit.index", Permission.AUDIT_READ, "history", _("Audit")),

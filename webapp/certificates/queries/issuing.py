@@ -203,3 +203,26 @@ def certificate_to_change(db: Session, certificate_id: UUID, *, by: Actor) -> Ce
     if found is None:
         raise NotFound()
     return found
+
+
+def lock_predecessor(db: Session, certificate_id: UUID) -> UUID | None:
+    """The issued certificate this one takes the place of, locked; ``None`` when there is none.
+
+    Locked before the successor: the older row comes first, as wherever a family's certificates are locked.
+    """
+    wanted = select(Certificate.id).where(
+        Certificate.replaced_by_id == certificate_id, Certificate.state == CertificateState.ISSUED
+    )
+    return db.scalar(wanted.with_for_update(key_share=True))
+
+
+def household_of(db: Session, certificate_id: UUID, *, by: Actor) -> UUID:
+    """The family whose certificate it is. Raises ``NotFound`` when it is not there or not theirs."""
+    found = db.scalar(
+        select(Booking.household_id)
+        .join(Certificate, Certificate.booking_id == Booking.id)
+        .where(Certificate.id == certificate_id, owned_by(Certificate.operator_id, by))
+    )
+    if found is None:
+        raise NotFound()
+    return found

@@ -1,14 +1,13 @@
-"""What lists, pages and the public verification show."""
+"""What lists and pages of staff show."""
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from webapp.bookings.models import Booking
 from webapp.certificates.models import Certificate
@@ -16,10 +15,7 @@ from webapp.certificates.rules import CertificateState, normalised_number
 from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
 from webapp.db.tenancy import owned_by
-
-# A function of the database that reads every operator's certificates. Until one is issued it does not exist for the
-# world: revoked and replaced ones do.
-_SHOWN = text("SELECT state, token, payload, awarded_on, pdf_sha256, erased_at FROM certificate_shown(:number)")
+from webapp.households.models import Student
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +32,16 @@ class CertificateRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """The certificate before or after another one."""
+
+    id: UUID
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """Everything staff see of one certificate."""
+    """Everything staff see of one certificate. ``name_now`` is what its student is called today."""
 
     id: UUID
     operator_id: UUID
@@ -61,7 +65,12 @@ class CertificateFacts:
     attempts: int
     next_at: datetime
     last_error: str | None
+    revoked_at: datetime | None
     revoked_reason: str | None
+    replaces: Beside | None
+    replaced_by: Beside | None
+    student_id: UUID
+    name_now: str
     erased_at: datetime | None
     file_erased_at: datetime | None
 
@@ -71,30 +80,14 @@ class CertificateFacts:
         return self.state is CertificateState.PENDING and (self.last_error or "").startswith("keys-")
 
     @property
+    def being_replaced(self) -> bool:
+        """Whether it is still valid, and its successor on the way."""
+        return self.replaced_by is not None and self.state is CertificateState.ISSUED
+
+    @property
     def settled(self) -> bool:
         """Whether nothing more happens by itself: the page stops asking."""
         return self.state is not CertificateState.PENDING
-
-
-@dataclass(frozen=True, slots=True)
-class PublicCertificate:
-    """What anybody holding the number sees; the student's name only with the link's token.
-
-    Once the holder's data is erased nobody is told a name, and ``erased_at`` says when that was.
-    """
-
-    number: str
-    state: CertificateState
-    issued_by: str
-    operator_name: str
-    course_name: str
-    total_sessions: int
-    first_session_on: date
-    last_session_on: date
-    awarded_on: date
-    pdf_sha256: str
-    erased_at: datetime | None
-    student_name: str | None
 
 
 def _said(field: str) -> ColumnElement[str]:
@@ -155,14 +148,28 @@ def certificates_index(
 
 def certificate_facts(db: Session, certificate_id: UUID, *, visible_to: Actor) -> CertificateFacts:
     """One certificate for its page. Raises ``NotFound`` when it is not there or not theirs."""
+    before, after = aliased(Certificate), aliased(Certificate)
     found = db.execute(
-        select(Certificate, Booking.reference, Booking.time_zone, Booking.household_id)
+        select(
+            Certificate,
+            Booking.reference,
+            Booking.time_zone,
+            Booking.household_id,
+            Student.name,
+            before.id,
+            before.number,
+            after.id,
+            after.number,
+        )
         .join(Booking, Booking.id == Certificate.booking_id)
+        .join(Student, Student.id == Certificate.student_id)
+        .outerjoin(before, before.replaced_by_id == Certificate.id)
+        .outerjoin(after, after.id == Certificate.replaced_by_id)
         .where(Certificate.id == certificate_id, owned_by(Certificate.operator_id, visible_to))
     ).one_or_none()
     if found is None:
         raise NotFound()
-    certificate, reference, time_zone, household_id = found
+    certificate, reference, time_zone, household_id, name_now, before_id, before_number, after_id, after_number = found
     said = certificate.payload
     return CertificateFacts(
         id=certificate.id,
@@ -187,7 +194,12 @@ def certificate_facts(db: Session, certificate_id: UUID, *, visible_to: Actor) -
         attempts=certificate.attempts,
         next_at=certificate.next_at,
         last_error=certificate.last_error,
+        revoked_at=certificate.revoked_at,
         revoked_reason=certificate.revoked_reason,
+        replaces=Beside(before_id, before_number) if before_id is not None else None,
+        replaced_by=Beside(after_id, after_number) if after_id is not None else None,
+        student_id=certificate.student_id,
+        name_now=name_now,
         erased_at=certificate.erased_at,
         file_erased_at=certificate.file_erased_at,
     )
@@ -205,34 +217,3 @@ def certificates_of_booking(db: Session, booking_id: UUID, *, visible_to: Actor)
         .order_by(_said("student_name"), Certificate.id)
     )
     return tuple(CertificateRow(*row) for row in rows)
-
-
-def public_certificate(db: Session, number: str, *, token: str | None = None) -> PublicCertificate:
-    """What the public page says about a number in any spelling, across operators; one statement.
-
-    The name is told only with the right ``token``, compared in constant time; a wrong one counts as none. Raises
-    ``NotFound`` for a number that cannot be, does not exist or is not issued yet: the three look alike.
-    """
-    wanted = normalised_number(number)
-    if wanted is None:
-        raise NotFound()
-    found = db.execute(_SHOWN, {"number": wanted}).one_or_none()
-    if found is None:
-        raise NotFound()
-    state, right, said, awarded_on, pdf_sha256, erased_at = found
-    right_one = token is not None and secrets.compare_digest(token.encode(), right.encode())
-    told = right_one and erased_at is None
-    return PublicCertificate(
-        number=wanted,
-        state=CertificateState(state),
-        issued_by=said["issued_by"],
-        operator_name=said["operator_name"],
-        course_name=said["course_name"],
-        total_sessions=said["total_sessions"],
-        first_session_on=date.fromisoformat(said["first_session_on"]),
-        last_session_on=date.fromisoformat(said["last_session_on"]),
-        awarded_on=awarded_on,
-        pdf_sha256=pdf_sha256,
-        erased_at=erased_at,
-        student_name=said["student_name"] if told else None,
-    )

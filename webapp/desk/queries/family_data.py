@@ -16,6 +16,7 @@ from webapp.audit.models import AuditEntry
 from webapp.bookings.erasing import BookingToErase, bookings_to_erase, of_family
 from webapp.bookings.models import Booking, BookingStudent, CourseSession, Enquiry
 from webapp.certificates.models import Certificate
+from webapp.certificates.request_models import CertificateRequest
 from webapp.certificates.rules import CertificateState
 from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
@@ -124,6 +125,9 @@ def family_data(db: Session, household_id: UUID, *, visible_to: Actor) -> Family
         Assignment: Assignment.booking_id.in_(bookings),
         TrainerBlock: TrainerBlock.household_id == household_id,
         Certificate: Certificate.student_id.in_(students),
+        CertificateRequest: CertificateRequest.certificate_id.in_(
+            select(Certificate.id).where(Certificate.student_id.in_(students))
+        ),
     }
     parts = {}
     for model, condition in belongs.items():

@@ -16,7 +16,8 @@ from webapp.assignments.rules import AssignmentStatus, RecheckOutcome, RecheckSt
 from webapp.bookings.models import Booking, Enquiry
 from webapp.bookings.rules import ENQUIRY_MOVES, BookingStatus, EnquiryStatus
 from webapp.certificates.models import Certificate
-from webapp.certificates.rules import CertificateState
+from webapp.certificates.request_models import CertificateRequest
+from webapp.certificates.rules import CertificateState, RequestKind, RequestState
 from webapp.core.actor import Actor, Permission
 from webapp.course_sessions.queries import SessionRow, sessions_on, waiting_for_attendance
 from webapp.courses.models import Course
@@ -87,6 +88,18 @@ class FailedCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingRequest:
+    """Something that somebody else asked about a certificate, for this actor to decide on."""
+
+    id: UUID
+    number: str
+    student: str
+    kind: RequestKind
+    asked_by_name: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Callback:
     """An enquiry to call back about."""
 
@@ -132,6 +145,7 @@ class Home:
     waitlist: Few[WaitingBooking]
     callbacks: Few[Callback]
     failed: Few[FailedCertificate] | None
+    requests: Few[WaitingRequest] | None
     rechecks: Few[OpenRecheck]
     now: datetime
 
@@ -139,11 +153,12 @@ class Home:
     def quiet(self) -> bool:
         """Whether nothing needs anybody."""
         waiting = (self.approvals, self.unmarked, self.waitlist, self.callbacks, self.rechecks)
-        return not any(few.total for few in waiting) and not (self.failed and self.failed.total)
+        of_certificates = (self.failed or Few(), self.requests or Few())
+        return not any(few.total for few in (*waiting, *of_certificates))
 
 
 def home(db: Session, *, visible_to: Actor, now: datetime) -> Home:
-    """What needs the actor now, in nine statements at most."""
+    """What needs the actor now, in ten statements at most."""
     decides = visible_to.may(Permission.ASSIGNMENT_APPROVE)
     unmarked, unmarked_total = waiting_for_attendance(db, now=now, limit=SHOWN, visible_to=visible_to)
     _first, today = sessions_on(db, None, now=now, limit=1, offset=0, visible_to=visible_to)
@@ -155,6 +170,7 @@ def home(db: Session, *, visible_to: Actor, now: datetime) -> Home:
         waitlist=_waitlist(db, visible_to),
         callbacks=_callbacks(db, visible_to, now),
         failed=_failed(db, visible_to) if visible_to.may(Permission.CERTIFICATE_RETRY) else None,
+        requests=_requests(db, visible_to) if visible_to.may(Permission.CERTIFICATE_REVOKE) else None,
         rechecks=_rechecks(db, visible_to, now) if decides else Few(),
         now=now,
     )
@@ -264,6 +280,31 @@ def _failed(db: Session, actor: Actor) -> Few[FailedCertificate]:
             .join(Student, Student.id == Certificate.student_id)
             .where(Certificate.state == CertificateState.FAILED, owned_by(Certificate.operator_id, actor))
             .order_by(Certificate.created_at, Certificate.id)
+            .limit(SHOWN)
+        ),
+    )
+
+
+def _requests(db: Session, actor: Actor) -> Few[WaitingRequest]:
+    return _few(
+        WaitingRequest,
+        db.execute(
+            select(
+                CertificateRequest.id,
+                Certificate.number,
+                Certificate.payload["student_name"].astext,
+                CertificateRequest.kind,
+                CertificateRequest.asked_by_name,
+                CertificateRequest.asked_at,
+                _all(),
+            )
+            .join(Certificate, Certificate.id == CertificateRequest.certificate_id)
+            .where(
+                CertificateRequest.state == RequestState.OPEN,
+                CertificateRequest.asked_by != actor.id,
+                owned_by(CertificateRequest.operator_id, actor),
+            )
+            .order_by(CertificateRequest.asked_at, CertificateRequest.id)
             .limit(SHOWN)
         ),
     )
