@@ -180,6 +180,11 @@ class World:
         yield "operator", f"/operators/{self.scene.franchise}"
         yield "certificates", "/certificates"
         yield "certificate", f"/certificates/{self.certificate}"
+        yield "certificate-revoke", f"/certificates/{self.certificate}/revoke"
+        yield "certificate-reissue", f"/certificates/{self.certificate}/reissue"
+        yield "confirmations", "/certificates/confirmations"
+        family = self.family
+        yield "student-name", f"/households/{family.household_id}/students/{family.student_ids[0]}/name"
 
 
 @pytest.fixture(scope="module")

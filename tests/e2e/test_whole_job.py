@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from sqlalchemy import select
 from tests.e2e.conftest import Visit
 from tests.e2e.running import RunningDesk
 from tests.e2e.scene import FURTHER, HINDI, NEAR, TELUGU, Scene, fill_course
+from tests.e2e.visitor import Visitor
 from tests.make import Make
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.core.actor import Actor
@@ -26,6 +28,7 @@ from webapp.course_sessions.rules import AttendanceMark
 from webapp.course_sessions.service import Outcome
 from webapp.db.work import Work
 
+WORDS = "The last ten sessions were never taught."
 LAST_SESSION = datetime(2027, 2, 2, 11, 45, tzinfo=UTC)
 """A quarter past five in the afternoon in Kolkata, on the day of the thirtieth session."""
 
@@ -160,6 +163,95 @@ def test_a_course_from_the_first_call_to_the_certificate(
     expect(public.page.get_by_role("heading", level=1)).to_have_text("This certificate is valid")
     expect(public.page.locator("main")).not_to_contain_text(TELUGU)
     public.shoot("verify-by-number")
+
+    # The other student's, from its own QR code; and the file itself, dropped on the page.
+    page.get_by_role("link", name="Certificates", exact=True).first.click()
+    other_pdf, other_number = downloaded(staff, HINDI, tmp_path / "other.pdf")
+    other_address = scanned(other_pdf)
+    assert other_address.startswith(f"{desk.url}/verify/{other_number}/")
+    assert other_number != number
+    public.page.goto(other_address)
+    expect(public.page.get_by_role("heading", level=1)).to_have_text("This certificate is valid")
+    expect(public.page.locator("main")).to_contain_text(HINDI)
+    expect(public.page.locator("main")).not_to_contain_text(TELUGU)
+    public.page.goto("/verify")
+    drop(public, other_pdf)
+    expect(public.page.get_by_role("heading", level=1)).to_have_text("This file is a valid certificate of ours")
+    expect(public.page.locator("main")).to_contain_text(other_number)
+    assert public.violations() == []
+    public.shoot_all("verify-file")
+    plain = visit(javascript=False)
+    plain.page.goto("/verify")
+    plain.page.get_by_label("PDF file").set_input_files(other_pdf)
+    plain.page.get_by_role("button", name="Check the file").click()
+    expect(plain.page.get_by_role("heading", level=1)).to_have_text("This file is a valid certificate of ours")
+
+    # Two admins revoke it, and the public page says so at once; the first student's stands.
+    revoke(visit(make.admin()), visit(make.admin()), other_number)
+    public.page.goto(other_address)
+    expect(public.page.get_by_role("heading", level=1)).to_have_text("This certificate was revoked")
+    expect(public.page.locator("main")).to_contain_text(WORDS)
+    assert public.violations() == []
+    public.shoot_all("verify-revoked")
+    public.page.goto(address)
+    expect(public.page.get_by_role("heading", level=1)).to_have_text("This certificate is valid")
+
+
+def downloaded(visitor: Visitor, student: str, to: Path) -> tuple[Path, str]:
+    """The file of a student's certificate, taken from the list that is open, and its number."""
+    visitor.page.get_by_role("row", name=re.compile(student)).get_by_role("link").first.click()
+    with visitor.page.expect_download() as waiting:
+        visitor.page.get_by_role("link", name="Download PDF").click()
+    waiting.value.save_as(to)
+    return to, waiting.value.suggested_filename.removeprefix("certificate-").removesuffix(".pdf")
+
+
+def drop(visitor: Visitor, file: Path) -> None:
+    """Drop a file on the page, as from a folder beside the browser."""
+    content = base64.b64encode(file.read_bytes()).decode()
+    visitor.page.evaluate(
+        """([content, name]) => {
+            const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+            const data = new DataTransfer();
+            data.items.add(new File([bytes], name, {type: "application/pdf"}));
+            const target = document.querySelector("[data-drop]");
+            for (const kind of ["dragenter", "dragover", "drop"]) {
+                target.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+            }
+        }""",
+        [content, file.name],
+    )
+
+
+def revoke(one: Visitor, other: Visitor, number: str) -> None:
+    """One admin asks for it, the other one is told on the home page and confirms."""
+    page = one.page
+    page.goto(f"/certificates?q={number}")
+    page.get_by_role("link", name=number).click()
+    page.get_by_role("link", name="Revoke", exact=True).click()
+    page.get_by_role("button", name="Ask for the revocation").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose a reason.")
+    assert one.violations() == []
+    one.shoot_all("revoke-refused")
+    page.get_by_label("Reason").select_option("not_earned")
+    page.get_by_label("In words, for everybody who looks").fill(WORDS)
+    page.get_by_role("button", name="Ask for the revocation").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Revoke certificate {number}?")
+    expect(page.locator("main")).to_contain_text("somebody else has to confirm it")
+    one.shoot_all("revocation-asked")
+    second = other.page
+    second.goto("/")
+    other.shoot_all("home-admin-to-decide")
+    second.locator("main").get_by_role("link", name=number).click()
+    assert other.violations() == []
+    with other.at_360():
+        assert other.overflow() == []
+    other.shoot_all("revocation-to-confirm")
+    other.tab_to("Confirm: revoke the certificate")
+    second.keyboard.press("Enter")
+    expect(second.get_by_role("alert")).to_contain_text("Confirmed and done.")
+    expect(second.locator("#certificate-state")).to_contain_text("Revoked")
+    other.shoot_all("certificate-revoked")
 
 
 def teach(desk: RunningDesk, booking_id: UUID, *, until: int, by: Actor) -> None:
