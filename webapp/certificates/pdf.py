@@ -10,35 +10,28 @@ the time of rendering, and nothing random.
 
 from __future__ import annotations
 
-import io
-import json
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
+from uuid import UUID
 
-import segno
-from babel.dates import format_date
+from webapp.certificates.designs.built_in import BUILT_IN, TEMPLATES, built_in_design
+from webapp.certificates.designs.looks import Look, Looks, inputs
+from webapp.certificates.designs.rules import LAYOUT
+from webapp.certificates.typeface import FONTS, RenderFailed, printable_name
 
-_HERE: Final = Path(__file__).parent
-FONTS: Final = _HERE / "fonts"
-TEMPLATES: Final = _HERE / "typst"
-DESIGNS: Final[Mapping[int, str]] = {1: "certificate.typ"}
-"""Each design's Typst file. A certificate is drawn again in the design it was issued in, so none is ever changed."""
+__all__ = ["FONTS", "TEMPLATES", "CertificatePayload", "CertificateRenderer", "RenderFailed", "printable_name"]
 
-FALLBACK_LANGUAGE: Final = "en"
+LAYOUTS: Final[Mapping[int, str]] = {BUILT_IN: "certificate.typ", LAYOUT: "designed.typ"}
+"""Each layout's Typst file. A certificate is drawn again in the layout it was issued in, so none is ever changed."""
+PREVIEW_PPI: Final = 110
+"""Pixels an inch of a preview's picture: A4 landscape in 1286 by 909."""
+
+_TOO_LONG: Final = "too long for its place"
+"""What the layouts say when a name fits at no size."""
 _DATE_FIELDS: Final = ("awarded_on", "first_session_on", "last_session_on")
-_JOINERS: Final = "\u200c\u200d"
-_INVISIBLE: Final = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
-)
-"""Characters that show nothing though Unicode calls them letters, marks or symbols."""
-
-
-class RenderFailed(Exception):
-    """A certificate could not be drawn faultlessly. The same payload will fail again: trying again does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +39,8 @@ class CertificatePayload:
     """What a certificate says, fixed on the day it is earned and kept as JSON beside its row.
 
     Dates are calendar dates in the time zone of the booking's zone. ``verify_url`` is the full link with its token;
-    ``locale`` chooses the wording (``en``, ``hi``, ``te``; anything else reads English).
+    ``locale`` chooses the wording (one of the design's languages; anything else reads English). The design is version
+    ``design_version`` of the operator ``design_operator_id`` (a UUID as text); the built-in ones have no operator.
     """
 
     number: str
@@ -60,7 +54,8 @@ class CertificatePayload:
     last_session_on: date
     verify_url: str
     locale: str
-    design_version: int = 1
+    design_version: int = BUILT_IN
+    design_operator_id: str = ""
 
     def to_json(self) -> dict[str, str | int]:
         """The payload as plain JSON values; dates as ``YYYY-MM-DD``."""
@@ -68,8 +63,12 @@ class CertificatePayload:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> CertificatePayload:
-        """Read a stored payload back. Raises ValueError when a field is missing, unknown or of the wrong type."""
+        """Read a stored payload back. Raises ValueError when a field is missing, unknown or of the wrong type.
+
+        Payloads of before operators had designs say nothing of one: they are of the built-in one.
+        """
         known = {field.name: field.type for field in fields(cls)}
+        stored = {"design_operator_id": ""} | dict(stored)
         if stored.keys() != known.keys():
             odd = ", ".join(sorted(stored.keys() ^ known.keys()))
             raise ValueError(f"certificate payload: missing or unknown fields: {odd}")
@@ -82,38 +81,17 @@ class CertificatePayload:
         return cls(**values)  # type: ignore[arg-type]  # each value was checked against its field just above
 
 
-def printable_name(raw: str) -> str:
-    """A name as it can be set in type: normalised to NFC, single spaces, no control or invisible characters.
-
-    Direction overrides and isolates, zero-width spaces, private-use and unassigned characters go. The zero-width
-    joiner and non-joiner stay after a letter or mark of the Arabic and Indic blocks, where they change the shape of
-    the word, and go anywhere else.
-    """
-    return " ".join("".join(_visible(unicodedata.normalize("NFC", raw))).split())
-
-
-def _visible(text: str) -> Iterator[str]:
-    before = " "
-    for character in text:
-        if character in _JOINERS:
-            if not "\u0600" <= before <= "\u0dff":
-                continue
-        elif character.isspace():
-            character = " "
-        elif unicodedata.category(character).startswith("C") or character in _INVISIBLE:
-            continue
-        before = character
-        yield character
-
-
 class CertificateRenderer:
     """Draws certificates with one Typst compiler. One per work-horse; not to be shared by threads.
 
     Fonts come from the project alone: neither the machine's fonts nor the ones inside Typst are used.
     """
 
-    def __init__(self, fonts: Path = FONTS) -> None:
-        """Load the fonts in ``fonts`` (TrueType) and the wording. Call it in a work-horse only (see the module)."""
+    def __init__(self, fonts: Path = FONTS, *, looks: Looks | None = None) -> None:
+        """Load the fonts in ``fonts`` (TrueType). Call it in a work-horse only (see the module).
+
+        ``looks`` finds the designs of operators; without it only the built-in one is known.
+        """
         import typst  # here, not above: the web process must never load it
 
         self._failure = typst.TypstError
@@ -122,7 +100,7 @@ class CertificateRenderer:
             font_paths=typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[fonts]),
             ignore_system_fonts=True,
         )
-        self._wording: Mapping[str, Mapping[str, str]] = json.loads((TEMPLATES / "wording.json").read_text("utf-8"))
+        self._looks = looks
 
     def render(self, payload: CertificatePayload) -> bytes:
         """One page of A4 landscape, written with Typst's PDF/A-2a switch.
@@ -130,75 +108,39 @@ class CertificateRenderer:
         Raises RenderFailed on any error or warning: an unknown font, a character no font has, an unknown design,
         a name without a visible character or too long for its place (200 characters fit).
         """
-        design = DESIGNS.get(payload.design_version)
-        if design is None:
-            raise RenderFailed(f"there is no certificate design {payload.design_version}")
+        return self.render_in(self._look(payload), payload)
+
+    def render_in(self, look: Look, payload: CertificatePayload) -> bytes:
+        """The same in a given design, whatever the payload names: for previews."""
+        return self._compiled(look, payload, "pdf")
+
+    def picture_in(self, look: Look, payload: CertificatePayload) -> bytes:
+        """The page as a PNG of ``PREVIEW_PPI``, to be looked at on a screen. Raises as ``render``."""
+        return self._compiled(look, payload, "png")
+
+    def _look(self, payload: CertificatePayload) -> Look:
+        if not payload.design_operator_id and payload.design_version == BUILT_IN:
+            return Look(built_in_design())
+        if self._looks is None or not payload.design_operator_id:
+            raise RenderFailed(f"there is no certificate design {payload.design_version}", code="no-design")
+        return self._looks.look(UUID(payload.design_operator_id), payload.design_version)
+
+    def _compiled(self, look: Look, payload: CertificatePayload, kind: Literal["pdf", "png"]) -> bytes:
+        file = LAYOUTS.get(look.design.layout)
+        if file is None:
+            raise RenderFailed(f"there is no layout {look.design.layout}", code="no-design")
+        awarded = datetime.combine(payload.awarded_on, time(), UTC)
+        form: dict[str, Any] = {"ppi": PREVIEW_PPI} if kind == "png" else {"pdf_standards": ["a-2a"]}
+        told = inputs(payload, look)
         try:
             content, warnings = self._compiler.compile_with_warnings(
-                TEMPLATES / design,
-                format="pdf",
-                sys_inputs=self._inputs(payload),
-                pdf_standards=["a-2a"],
-                timestamp=datetime.combine(payload.awarded_on, time(), UTC),
+                TEMPLATES / file, format=kind, sys_inputs=told, timestamp=awarded, **form
             )
         except self._failure as error:
-            raise RenderFailed(error.message) from error
+            code = "name-too-long" if _TOO_LONG in error.message else "not-drawable"
+            raise RenderFailed(error.message, code=code) from error
         if warnings:
             raise RenderFailed("; ".join(warning.message for warning in warnings))
         if not isinstance(content, bytes):
             raise RenderFailed("Typst gave no single document")
         return content
-
-    def _inputs(self, payload: CertificatePayload) -> dict[str, str]:
-        """Everything the page says, as strings: Typst prints them and never reads them as markup."""
-        language = payload.locale.replace("_", "-").split("-")[0].lower()
-        if language not in self._wording:
-            language = FALLBACK_LANGUAGE
-        words = self._wording[language]
-        names = {
-            field: printable_name(getattr(payload, field))
-            for field in ("student_name", "course_name", "operator_name", "issued_by", "number")
-        }
-        for field, name in names.items():
-            if not name:
-                raise RenderFailed(f"{field} has no visible character")
-        first, last, awarded = (
-            format_date(day, "d MMMM y", locale=language)
-            for day in (payload.first_session_on, payload.last_session_on, payload.awarded_on)
-        )
-        own = names["operator_name"] == names["issued_by"]
-        return names | {
-            "language": language,
-            "title": words["title"],
-            "opening": words["opening"],
-            "achievement": words["achievement"],
-            "span": words["span"].format(sessions=payload.total_sessions, first=first, last=last),
-            "taught_by": "" if own else words["taught_by"].format(operator=names["operator_name"]),
-            "student_name_dir": _direction(names["student_name"]),
-            # Spaced letters suit Latin capitals; in Indic and Arabic scripts they would tear words apart.
-            "tracking": "0.12" if names["issued_by"].isascii() else "0",
-            "number_label": words["number"],
-            "awarded_label": words["awarded"],
-            "awarded": awarded,
-            "awarded_iso": payload.awarded_on.isoformat(),
-            "verify": words["verify"],
-            "verify_url": payload.verify_url,
-            "verify_text": payload.verify_url,
-            "signatory": words["signatory"],
-            "issuer": words["issuer"].format(issuer=names["issued_by"]),
-            "qr_svg": _qr_svg(payload.verify_url),
-            "qr_alt": words["qr_alt"],
-        }
-
-
-def _direction(text: str) -> str:
-    """``rtl`` when the first letter with a direction runs right to left (rule P2 of the Unicode bidi algorithm)."""
-    first = next((kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), "L")
-    return "ltr" if first == "L" else "rtl"
-
-
-def _qr_svg(address: str) -> str:
-    """The address as a QR code (error correction M, the quiet zone left to the page's white), as SVG text."""
-    drawn = io.BytesIO()
-    segno.make(address, error="m", micro=False).save(drawn, kind="svg", border=0, xmldecl=False, dark="#1d2a44")
-    return drawn.getvalue().decode("ascii")

@@ -1,0 +1,1 @@
+"""How an operator's certificates look: drafts, immutable versions, and previews made by work-horses (ADR 0024)."""
