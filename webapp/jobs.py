@@ -23,6 +23,7 @@ from webapp.audit.service import Origin, origin
 from webapp.bookings import jobs as bookings
 from webapp.certificates import jobs as certificates
 from webapp.certificates import upkeep
+from webapp.certificates.designs import jobs as designs
 from webapp.config import Settings, load_settings
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
@@ -43,6 +44,7 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.ISSUE_CERTIFICATES: certificates.issue,
     JobName.SIGN_REVOCATIONS: upkeep.sign_revocations,
     JobName.SWEEP_FILES: upkeep.sweep_files,
+    JobName.PREVIEW_DESIGNS: designs.preview,
     JobName.ERASE_FILES: certificates.erase_files,
     JobName.NOTE_ERASURES: households.note_erasures,
     JobName.EXPIRE_HOLDS: assignments.expire_holds,
@@ -60,6 +62,7 @@ PERIODIC: Final = (
     Periodic(JobName.ISSUE_CERTIFICATES, timedelta(seconds=5), certificates.ring_again),
     Periodic(JobName.SIGN_REVOCATIONS, timedelta(seconds=15), upkeep.ring_sign_revocations),
     Periodic(JobName.SWEEP_FILES, timedelta(hours=6), upkeep.ring_sweep_files),
+    Periodic(JobName.PREVIEW_DESIGNS, timedelta(seconds=5), designs.ring_again),
     Periodic(JobName.ERASE_FILES, timedelta(seconds=60), certificates.ring_erase_files),
     Periodic(JobName.NOTE_ERASURES, timedelta(seconds=60), households.ring_note_erasures),
     Periodic(JobName.EXPIRE_HOLDS, timedelta(seconds=30), assignments.expire_holds),

@@ -6,6 +6,7 @@ import webapp.accounts.models
 import webapp.assignments.models
 import webapp.audit.models
 import webapp.bookings.models
+import webapp.certificates.designs.models
 import webapp.certificates.models
 import webapp.certificates.request_models
 import webapp.course_sessions.models

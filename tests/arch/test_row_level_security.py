@@ -21,8 +21,12 @@ from webapp.tables import metadata
 LOOKUP_ROLE = "zonedesk_lookup"
 ACROSS = {
     "bookings_to_retry",
+    "certificate_design_drawn",
+    "certificate_design_files",
+    "certificate_design_in_use",
     "certificate_files_to_erase",
     "certificate_of_file",
+    "certificate_previews_due",
     "certificate_shown",
     "certificates_due",
     "certificates_void",

@@ -14,11 +14,12 @@ import structlog
 from rq.timeouts import BaseTimeoutException
 
 from webapp.certificates import erasing, service
+from webapp.certificates.designs.jobs import KeptLooks
 from webapp.certificates.pdf import CertificatePayload, CertificateRenderer, RenderFailed
 from webapp.certificates.queries import issuing
 from webapp.certificates.queries import keys as known
 from webapp.certificates.sealing import CannotBeSigned, Keys, KeysMissing, Seal
-from webapp.clients.files import FileStore, store_from_url
+from webapp.clients.files import FileMissing, FileStore, store_from_url
 from webapp.core.failpoints import Failpoint, reach
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
@@ -67,7 +68,7 @@ def issue(
             keys = keys or open_keys(ctx)
             seal = _seal(ctx, keys, operator_id)
             while seal is not None and made < BATCH and (claim := _claim(ctx)) is not None:
-                renderer = renderer or CertificateRenderer()
+                renderer = renderer or CertificateRenderer(looks=KeptLooks(ctx, store))
                 made += 1
                 published += _make(ctx, claim, store, renderer, seal)
     if made == BATCH and _operators_with_due(ctx):
@@ -135,8 +136,11 @@ def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Ren
         raise  # RQ stops the whole job: the lease runs out and the row comes round again
     except (RenderFailed, CannotBeSigned) as error:
         # Without its text, which may quote the name it could not set.
-        log.error("certificate.not_drawable", certificate_id=str(claim.certificate_id), error=type(error).__name__)
-        return _failed(ctx, claim, "not-drawable", lasting=True)
+        log.error("certificate.not_drawable", certificate_id=str(claim.certificate_id), error=error.code)
+        return _failed(ctx, claim, error.code, lasting=True)
+    except FileMissing as error:
+        log.error("certificate.picture_missing", certificate_id=str(claim.certificate_id), sha256=str(error))
+        return _failed(ctx, claim, "picture-missing", lasting=False)
     except OSError as error:
         log.warning("certificate.not_stored", certificate_id=str(claim.certificate_id), error=type(error).__name__)
         return _failed(ctx, claim, "not-stored", lasting=False)

@@ -29,6 +29,9 @@ class KeysMissing(Exception):
 class CannotBeSigned(Exception):
     """What a certificate says cannot be made into a credential. The same payload will fail again."""
 
+    code: Final = "not-signable"
+    """Why, as the row keeps it."""
+
 
 class Seal(Protocol):
     """Signs what one operator issues."""

@@ -19,6 +19,8 @@ from sqlalchemy.dialects.postgresql import insert
 from webapp.audit import service as audit
 from webapp.bookings.rules import BookingStatus
 from webapp.certificates import rules
+from webapp.certificates.designs import queries as designs
+from webapp.certificates.designs.built_in import BUILT_IN
 from webapp.certificates.models import Certificate
 from webapp.certificates.pdf import CertificatePayload
 from webapp.certificates.queries import issuing
@@ -91,6 +93,7 @@ def promise_for(
     booking = issuing.booking_done(work.db, booking_id)
     if booking.status is not BookingStatus.COMPLETED:
         raise RuleBroken(f"certificates are promised for completed bookings, not {booking.status} ones")
+    design = designs.in_use(work.db, booking.operator_id)
     promised = []
     for student in booking.students:
         if rules.entitled(
@@ -99,7 +102,9 @@ def promise_for(
             max_absences=max_absences,
             closed_short=booking.closed_short,
         ):
-            made = _promise(work, booking_id, booking, student, by=by, now=now, public_url=public_url, draw=draw)
+            made = _promise(
+                work, booking_id, booking, student, design, by=by, now=now, public_url=public_url, draw=draw
+            )
             promised += [made] if made is not None else []
     if promised:
         work.after_commit(JobName.ISSUE_CERTIFICATES)
@@ -112,6 +117,7 @@ def _promise(
     booking_id: UUID,
     booking: issuing.BookingDone,
     student: issuing.StudentDone,
+    design: designs.InUse | None,
     *,
     by: Actor,
     now: datetime,
@@ -137,6 +143,8 @@ def _promise(
             last_session_on=booking.last_on,
             verify_url=f"{public_url.rstrip('/')}/verify/{number}/{token}",
             locale=booking.locale,
+            design_version=design.number if design is not None else BUILT_IN,
+            design_operator_id=str(design.operator_id) if design is not None else "",
         )
         row = {
             "id": certificate_id,

@@ -11,6 +11,7 @@ class JobName(StrEnum):
     ISSUE_CERTIFICATES = "certificates.issue"
     SIGN_REVOCATIONS = "certificates.sign_revocations"
     SWEEP_FILES = "certificates.sweep_files"
+    PREVIEW_DESIGNS = "certificates.preview_designs"
     ERASE_FILES = "certificates.erase_files"
     NOTE_ERASURES = "households.note_erasures"
     EXPIRE_HOLDS = "assignments.expire_holds"

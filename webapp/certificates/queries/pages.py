@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from webapp.bookings.models import Booking
 from webapp.certificates.models import Certificate
 from webapp.certificates.rules import CertificateState, normalised_number
+from webapp.certificates.typeface import printable_name, unsettable
 from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
 from webapp.db.tenancy import owned_by
@@ -83,6 +84,12 @@ class CertificateFacts:
     def being_replaced(self) -> bool:
         """Whether it is still valid, and its successor on the way."""
         return self.replaced_by is not None and self.state is CertificateState.ISSUED
+
+    @property
+    def unsettable(self) -> tuple[str, ...]:
+        """The characters of its names that no font of the certificates can set."""
+        names = (self.student_name, self.course_name, self.operator_name)
+        return unsettable(" ".join(map(printable_name, names)))
 
     @property
     def settled(self) -> bool:
