@@ -62,6 +62,7 @@ ROOMS: Final = (
 MORE_PAGES: Final = (
     "bookings.demand_views",
     "certificates.changing_views",
+    "certificates.designs.views",
     "certificates.holder_views",
     "certificates.issuer_views",
     "trainers.hook_views",

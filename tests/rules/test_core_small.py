@@ -27,6 +27,7 @@ OF_THE_HOUSE = {
     Permission.USER_READ,
     Permission.POLICY_READ,
     Permission.TRAINER_SYNC_READ,
+    Permission.CERTIFICATE_DESIGN_READ,
 }
 """Readings that are not part of desk work."""
 READS = {permission for permission in Permission if permission.endswith(".read")} - OF_THE_HOUSE
@@ -90,6 +91,7 @@ def test_the_company_is_older_than_every_id() -> None:
                 Permission.ZONE_WRITE,
                 Permission.ZONE_EXPORT,
                 Permission.TRAINER_WRITE,
+                Permission.CERTIFICATE_DESIGN_READ,
                 Permission.HOUSEHOLD_EXPORT,
                 Permission.USER_READ,
                 Permission.USER_WRITE,
@@ -106,6 +108,7 @@ def test_the_company_is_older_than_every_id() -> None:
                 Permission.AUDIT_EXPORT,
                 Permission.USER_READ,
                 Permission.TRAINER_SYNC_READ,
+                Permission.CERTIFICATE_DESIGN_READ,
             },
         ),
     ],

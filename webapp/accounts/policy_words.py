@@ -34,6 +34,8 @@ PERMISSIONS: Final[dict[Permission, Any]] = {
     Permission.CERTIFICATE_RETRY: _("Have a certificate made again that failed"),
     Permission.CERTIFICATE_REISSUE: _("Issue a certificate anew under the right name"),
     Permission.CERTIFICATE_REVOKE: _("Revoke certificates, two people together"),
+    Permission.CERTIFICATE_DESIGN_READ: _("See how certificates are designed"),
+    Permission.CERTIFICATE_DESIGN: _("Design certificates"),
     Permission.HOUSEHOLD_EXPORT: _("Export everything about a family"),
     Permission.HOUSEHOLD_ERASE: _("Erase a family where the law asks for it"),
     Permission.USER_READ: _("Look at users and open invitations"),

@@ -45,6 +45,8 @@ class Permission(StrEnum):
     CERTIFICATE_RETRY = "certificate.retry"
     CERTIFICATE_REISSUE = "certificate.reissue"
     CERTIFICATE_REVOKE = "certificate.revoke"
+    CERTIFICATE_DESIGN_READ = "certificate_design.read"
+    CERTIFICATE_DESIGN = "certificate_design.write"
     HOUSEHOLD_EXPORT = "household.export"
     HOUSEHOLD_ERASE = "household.erase"
     USER_READ = "user.read"
@@ -87,6 +89,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.ZONE_EXPORT,
         Permission.TRAINER_WRITE,
         Permission.CERTIFICATE_REISSUE,
+        Permission.CERTIFICATE_DESIGN_READ,
         Permission.HOUSEHOLD_EXPORT,
         Permission.USER_READ,
         Permission.USER_WRITE,
@@ -101,6 +104,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.AUDIT_EXPORT,
         Permission.USER_READ,
         Permission.TRAINER_SYNC_READ,
+        Permission.CERTIFICATE_DESIGN_READ,
     },
 }
 """The role table of the domain: which permissions each role has, before ownership is asked."""

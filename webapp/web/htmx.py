@@ -16,7 +16,9 @@ def is_htmx() -> bool:
     return wanted and request.headers.get("HX-History-Restore-Request") != "true"
 
 
-POLLING = frozenset({"queue", "certificates", "certificate-state", "sync-progress", "sync-run", "zone-import"})
+POLLING = frozenset(
+    {"queue", "certificates", "certificate-state", "design-preview", "sync-progress", "sync-run", "zone-import"}
+)
 """Ids of the elements that ask again by themselves; nothing that a person presses is asked from one of them."""
 
 

@@ -42,11 +42,13 @@ def picture_from(
     most_bytes: int = MOST_BYTES,
     most_pixels: int = MOST_PIXELS,
     fit_into: tuple[int, int] | None = None,
+    for_print: bool = False,
 ) -> Picture:
     """Read a PNG, JPEG or WebP and draw it anew: PNG stays PNG, the others become WebP.
 
-    ``fit_into`` (width, height) makes a larger one smaller. An animation keeps its first frame. Raises ``Invalid`` with
-    a sentence for whoever uploaded it; ``field`` names the form's field. Never more than ``most_bytes`` + 1 are read.
+    ``fit_into`` (width, height) makes a larger one smaller. An animation keeps its first frame. What is ``for_print``
+    always becomes PNG, and an animation is refused. Raises ``Invalid`` with a sentence for whoever uploaded it;
+    ``field`` names the form's field. Never more than ``most_bytes`` + 1 are read.
     """
     sent = upload.read(most_bytes + 1)
     if not sent:
@@ -65,9 +67,13 @@ def picture_from(
                 width, height = opened.size
                 if width * height > most_pixels or max(width, height) > LONGEST_SIDE:
                     raise Invalid("picture-too-many-pixels", "This picture has too many pixels.", field=field)
-                return _drawn_anew(opened, kind, fit_into)
+                if for_print and getattr(opened, "is_animated", False):
+                    raise Invalid("picture-animated", "This picture moves. Choose one that stands still.", field=field)
+                return _drawn_anew(opened, "PNG" if for_print else kind, fit_into)
     except Invalid:
         raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise Invalid("picture-too-many-pixels", "This picture has too many pixels.", field=field) from error
     # Decoders of broken files raise whatever they stumbled over: OSError, ValueError, struct.error, MemoryError …
     except Exception as error:
         raise Invalid(

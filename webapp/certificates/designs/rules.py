@@ -48,6 +48,7 @@ INK_CONTRAST: Final = 7.0
 """Of all other words: small ones are printed in a lighter shade of it, and the code must be read by phones."""
 ORNAMENT_CONTRAST: Final = 3.0
 """WCAG 2.2, 1.4.11: of rules and ornaments."""
+_CONTRASTS: Final = {"ink": INK_CONTRAST, "name": TEXT_CONTRAST, "ornament": ORNAMENT_CONTRAST}
 _COLOUR: Final = re.compile(r"#[0-9a-f]{6}")
 _BRACES: Final = re.compile(r"\{[^{}]*\}|[{}]")
 
@@ -167,13 +168,16 @@ def checked_text(name: str, text: str, *, limit: int) -> str:
 
 def checked_wording(words: Wording) -> Wording:
     """The wording as it is printed. Raises ``Invalid`` for a part that is empty, too long, or has wrong places."""
-    clean = {}
-    for name in WORDS:
-        clean[name] = checked_text(name, getattr(words, name), limit=LIMITS[name])
-        if not clean[name]:
-            raise Invalid("wording-missing", "Fill this in, or leave the whole language empty.", field=name)
-        _check_places(name, clean[name])
-    return Wording(**clean)
+    return Wording(**{name: checked_word(name, getattr(words, name)) for name in WORDS})
+
+
+def checked_word(name: str, text: str) -> str:
+    """One part of a wording as it is printed. Raises ``Invalid`` for field ``name``."""
+    clean = checked_text(name, text, limit=LIMITS[name])
+    if not clean:
+        raise Invalid("wording-missing", "Fill this in, or leave the whole language empty.", field=name)
+    _check_places(name, clean)
+    return clean
 
 
 def _check_places(name: str, text: str) -> None:
@@ -195,21 +199,24 @@ def filled(text: str, **facts: str) -> str:
 
 def checked_colours(colours: Colours) -> Colours:
     """The colours in lower case. Raises ``Invalid`` for one that is none or too pale for white paper."""
-    clean = Colours(**{name: colour.strip().lower() for name, colour in asdict(colours).items()})
-    for name, least in (("ink", INK_CONTRAST), ("name", TEXT_CONTRAST), ("ornament", ORNAMENT_CONTRAST)):
-        colour = getattr(clean, name)
-        if not _COLOUR.fullmatch(colour):
-            raise Invalid("colour-shape", "Give a colour as #rrggbb, like #1d2a44.", field=name)
-        if (found := contrast(colour)) < least:
-            raise Invalid(
-                "colour-pale",
-                "Too pale on white paper: its contrast is %(found)s to 1, at least %(least)s is needed.",
-                field=name,
-                # Cut and not rounded, so that it never reads as what is needed.
-                found=int(found * 10) / 10,
-                least=least,
-            )
-    return clean
+    return Colours(**{name: checked_colour(name, colour) for name, colour in asdict(colours).items()})
+
+
+def checked_colour(name: str, text: str) -> str:
+    """One of ``Colours`` in lower case. Raises ``Invalid`` for field ``name``."""
+    colour, least = text.strip().lower(), _CONTRASTS[name]
+    if not _COLOUR.fullmatch(colour):
+        raise Invalid("colour-shape", "Give a colour as #rrggbb, like #1d2a44.", field=name)
+    if (found := contrast(colour)) < least:
+        raise Invalid(
+            "colour-pale",
+            "Too pale on white paper: its contrast is %(found)s to 1, at least %(least)s is needed.",
+            field=name,
+            # Cut and not rounded, so that it never reads as what is needed.
+            found=int(found * 10) / 10,
+            least=least,
+        )
+    return colour
 
 
 def contrast(colour: str) -> float:
