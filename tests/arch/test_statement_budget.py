@@ -27,6 +27,7 @@ from tests.jobs.builders import PlainKeys, PlainRenderer, ask, confirm, rows
 from tests.make import Person
 from tests.services import Servers
 from tests.web.client import NOW, DeskClient, WatchedDatabase
+from tests.web.design_rows import designed
 from tests.web.linter import lint_page
 from tests.web.passkeys import give
 from tests.web.sync_rows import URL, synchronised
@@ -41,6 +42,7 @@ from webapp.certificates.upkeep import sign_revocations
 from webapp.clients.files import LocalFileStore, Named, store_from_url
 from webapp.config import Settings
 from webapp.core.actor import Permission, Role
+from webapp.core.ids import COMPANY_ID
 from webapp.db import work as work_module
 from webapp.db.job_context import JobContext
 from webapp.db.work import Database, connect
@@ -139,6 +141,16 @@ FILL: dict[frozenset[str], str] = {
     frozenset({"filename"}): "SELECT 'app.css' AS filename, true AS own",
     frozenset({"import_id"}): owned("zone_imports", "id AS import_id", kind="state"),
     frozenset({"run_id"}): "SELECT id AS run_id, true AS own FROM trainer_sync_runs",
+    frozenset({"operator_id", "number"}): (
+        "SELECT operator_id, number, operator_id = CAST(:own AS uuid) AS own FROM certificate_designs"
+    ),
+    frozenset({"operator_id", "sha256"}): (
+        "SELECT operator_id, logo_sha256 AS sha256, operator_id = CAST(:own AS uuid) AS own FROM certificate_designs"
+        " WHERE in_use"
+    ),
+    frozenset({"preview_id", "kind"}): (
+        "SELECT id AS preview_id, kind, true AS own FROM certificate_previews, unnest(ARRAY['png', 'pdf']) AS kind"
+    ),
     frozenset({"link_id"}): "SELECT id AS link_id, true AS own FROM trainer_service_links",
 }
 """How to fill a rule's arguments: a query whose columns are the arguments, and whether staff of ``:own`` may see it."""
@@ -252,11 +264,13 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         with_keys(database, settings.data_dir / "keys", now=NOW)
         assert sign_revocations(context)
         synchronised()
+        people = _with_people(database)
+        operators = [(COMPANY_ID, "Company"), (people.franchise, "Franchise")]
+        designed(database, settings, operators, previewed_by=people.people[0].id)
         app.extensions["settings"] = settings.model_copy(update={"trainer_service_url": URL})
-        demo = _with_people(database)
-        for person in demo.people[:2]:
+        for person in people.people[:2]:
             imports_of(person.operator_id, database, settings, by=person.actor)
-        yield demo
+        yield people
     finally:
         app.extensions["settings"] = settings
         work_module.bind(before)

@@ -44,7 +44,19 @@ SHOWS: Final = {
 }
 """Changing routes that answer with what was asked for; every other one leads on when it has worked."""
 
-LAST: Final = ("cancel", "close", "withdraw", "reject", "erase", "disable", "end", "sign_out", "view_as_begin")
+LAST: Final = (
+    "cancel",
+    "close",
+    "withdraw",
+    "reject",
+    "erase",
+    "disable",
+    "discard",
+    "stop",
+    "end",
+    "sign_out",
+    "view_as_begin",
+)
 """Verbs that leave less to do: asked after all others."""
 
 

@@ -74,6 +74,16 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
     frozenset({"import_id"}): _first("zone_imports", "id AS import_id", "state"),
     frozenset({"enquiry_id"}): _first("enquiries", "id AS enquiry_id", "status"),
     frozenset({"operator_id"}): "SELECT id AS operator_id FROM operators WHERE id = :own",
+    frozenset({"operator_id", "number"}): (
+        "SELECT operator_id, number FROM certificate_designs WHERE operator_id = :own ORDER BY number"
+    ),
+    frozenset({"operator_id", "sha256"}): (
+        "SELECT operator_id, logo_sha256 AS sha256 FROM certificate_designs WHERE operator_id = :own AND in_use"
+    ),
+    frozenset({"preview_id", "kind"}): (
+        "SELECT id AS preview_id, kind FROM certificate_previews, unnest(ARRAY['png', 'pdf']) AS kind"
+        " WHERE operator_id = :own"
+    ),
     frozenset({"course_id"}): "SELECT id AS course_id FROM courses ORDER BY id LIMIT 1",
     frozenset({"number"}): "SELECT number FROM certificates WHERE operator_id = :own AND state = 'issued'",
     frozenset({"number", "token"}): (

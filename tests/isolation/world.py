@@ -19,6 +19,7 @@ from tests.jobs.builders import PlainKeys, PlainRenderer, ask, completed_booking
 from tests.make import Make, Person
 from tests.services import Servers
 from tests.web.client import NOW
+from tests.web.design_rows import designed
 from tests.web.sync_rows import synchronised
 from tests.web.zone_rows import imports_of
 from webapp import embedded
@@ -184,6 +185,9 @@ def new_world(app: Flask, servers: Servers, settings: Settings) -> Iterator[Worl
         for story in stories:
             host = story.people.get(Role.ADMIN) or story.people[Role.FRANCHISE_MANAGER]
             imports_of(story.operator_id, database, settings, by=host.actor, marker=story.marker)
+        admin = next(story.people[Role.ADMIN] for story in stories if Role.ADMIN in story.people)
+        signing = [(story.operator_id, f"{story.marker} Signatory") for story in stories]
+        designed(database, settings, signing, previewed_by=admin.id)
         world = World(app, mine, database, superuser, stories)
         _mark(world)
         world.look_up_owners()

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from tests.make import Make
 from tests.web.client import NOW
 from webapp.certificates import revoking, service
+from webapp.certificates.designs.looks import Look
 from webapp.certificates.pdf import CertificatePayload, RenderFailed
 from webapp.certificates.rules import RequestCommand, RequestKind, RequestReason
 from webapp.certificates.service import Claim
@@ -139,6 +140,31 @@ class PlainRenderer:
             raise RenderFailed(f"{payload.student_name} cannot be drawn")
         self.drawn[payload.number] += 1
         return f"%PDF {payload.number} {payload.student_name}".encode()
+
+
+@dataclass
+class PlainDrawer:
+    """Draws nothing: what a page would say, as bytes. ``meanwhile`` happens while it draws; ``fails`` is raised."""
+
+    meanwhile: Callable[[], object] | None = None
+    fails: Exception | None = None
+    drawn: list[CertificatePayload] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+
+    def render_in(self, look: Look, payload: CertificatePayload) -> bytes:
+        """The PDF."""
+        if self.meanwhile is not None:
+            act, self.meanwhile = self.meanwhile, None
+            act()
+        if self.fails is not None:
+            raise self.fails
+        self.drawn.append(payload)
+        self.looks.append(look)
+        return b"%PDF " + payload.verify_url.encode()
+
+    def picture_in(self, look: Look, payload: CertificatePayload) -> bytes:
+        """The PNG."""
+        return b"\x89PNG " + payload.verify_url.encode()
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,7 +10,7 @@ from uuid import UUID
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from tests.jobs.builders import DONE, Shelf, completed_booking, promise, rows, states, until
+from tests.jobs.builders import DONE, PlainDrawer, Shelf, completed_booking, promise, rows, states, until
 from tests.jobs.conftest import OwnDesk
 from tests.jobs.designed import PICTURES
 from tests.make import Make
@@ -33,31 +32,6 @@ from webapp.db.work import Database
 
 DESIGN = first_draft()
 STATES = "SELECT state, count(*) FROM certificate_previews GROUP BY state ORDER BY state"
-
-
-@dataclass
-class PlainDrawer:
-    """Draws nothing: what a page would say, as bytes. ``meanwhile`` happens while it draws; ``fails`` is raised."""
-
-    meanwhile: Callable[[], object] | None = None
-    fails: Exception | None = None
-    drawn: list[CertificatePayload] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
-
-    def render_in(self, look: Look, payload: CertificatePayload) -> bytes:
-        """The PDF."""
-        if self.meanwhile is not None:
-            act, self.meanwhile = self.meanwhile, None
-            act()
-        if self.fails is not None:
-            raise self.fails
-        self.drawn.append(payload)
-        self.looks.append(look)
-        return b"%PDF " + payload.verify_url.encode()
-
-    def picture_in(self, look: Look, payload: CertificatePayload) -> bytes:
-        """The PNG."""
-        return b"\x89PNG " + payload.verify_url.encode()
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from flask import Flask
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from tests.jobs.builders import completed_booking, promise, rows
+from tests.jobs.builders import PlainDrawer, completed_booking, promise, rows
 from tests.jobs.designed import logo, png, signature
-from tests.jobs.test_certificate_previews import PlainDrawer
 from tests.make import Make
 from tests.web.client import NOW, Bell, DeskClient
 from webapp.certificates import jobs as certificates
