@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -164,6 +165,19 @@ def test_pictures_are_drawn_anew_kept_by_their_hash_and_shown(
     assert kept.logo in admin.get("certificate_designs.edit", operator_id=COMPANY_ID).text
     assert save(admin, form(seen=1, remove_logo="y")).status_code == 303
     assert (draft(db).logo, draft(db).signature) == (None, kept.signature)
+
+
+def test_a_store_that_is_full_is_said_and_what_was_typed_stays(
+    admin: DeskClient, app: Flask, settings: Settings, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder can be made below this")
+    full = settings.model_copy(update={"certificate_store": f"file://{tmp_path}/file/store"})
+    monkeypatch.setitem(app.extensions, "settings", full)
+    answer = save(admin, form(title="Certificate of Merit", logo=upload(logo())))
+    assert answer.status_code == 409
+    assert "The picture could not be kept" in answer.text
+    assert "Certificate of Merit" in answer.text
+    assert rows(db, "SELECT count(*) FROM certificate_design_drafts") == [(0,)]
 
 
 def _bomb() -> bytes:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -132,10 +133,12 @@ def _name(name: str, raw: str) -> str:
     return printed
 
 
+@lru_cache(maxsize=8)
 def _recoloured(file: str, drawn: str, wanted: str) -> str:
     return (TEMPLATES / file).read_text("utf-8").replace(drawn, wanted)
 
 
+@lru_cache(maxsize=4)
 def _picture_svg(png: bytes | None) -> str:
     """A PNG inside an SVG as large as it: Typst is handed text alone, and no path. Empty for no picture."""
     if png is None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+import structlog
 from flask import Blueprint, Response, current_app, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -30,6 +31,8 @@ from webapp.web.words import _
 bp = Blueprint("certificate_designs", __name__, url_prefix="/certificates/designs")
 bp.add_app_template_global(words.preview_problem, "preview_problem")
 bp.add_app_template_global(language_name, "design_language")
+
+log = structlog.get_logger(__name__)
 
 _KINDS: Final = {"png": "image/png", "pdf": "application/pdf"}
 
@@ -223,10 +226,19 @@ def _promise(work: Work, operator_id: UUID, design: Design, form: DesignForm) ->
 
 
 def _with_pictures(form: DesignForm) -> Design:
-    """The form's design with what was uploaded, which is kept first: a draft never names a file that is not there."""
+    """The form's design with what was uploaded, which is kept first: a draft never names a file that is not there.
+
+    Raises ``Invalid`` for a bad picture, ``Conflict`` when the store cannot keep one.
+    """
     kept: dict[str, str | None] = {}
     for part, uploaded in form.pictures().items():
-        kept[part.value] = _store().put(uploaded.content, media_type="image/png") if uploaded is not None else None
+        try:
+            kept[part.value] = _store().put(uploaded.content, media_type="image/png") if uploaded is not None else None
+        except OSError as error:
+            log.exception("certificate_design.picture_not_stored")
+            raise Conflict(
+                "picture-not-stored", "The picture could not be kept. Check the disk space and the file store."
+            ) from error
     design = form.to_design()
     return replace(design, logo=kept.get("logo", design.logo), signature=kept.get("signature", design.signature))
 
