@@ -66,7 +66,7 @@ FUNCTIONS = {
           WHERE n.requested_by = p.requested_by AND (n.requested_at, n.id) > (p.requested_at, p.id))
     GROUP BY p.operator_id ORDER BY min(p.requested_at)""",
     ),
-    "certificate_design_files()": (
+    "certificate_design_files(hashes varchar[])": (
         "SETOF varchar",
         """
     SELECT f.sha256
@@ -75,7 +75,7 @@ FUNCTIONS = {
         UNION SELECT unnest(ARRAY[logo_sha256, signature_sha256]) FROM certificate_design_drafts
         UNION SELECT unnest(ARRAY[logo_sha256, signature_sha256, pdf_sha256, png_sha256]) FROM certificate_previews
     ) AS f
-    WHERE f.sha256 IS NOT NULL""",
+    WHERE f.sha256 = ANY (hashes)""",
     ),
 }
 

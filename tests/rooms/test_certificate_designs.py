@@ -228,4 +228,5 @@ def test_files_that_designs_need_are_known_across_operators(db: Database, make: 
     publish(db, make.franchise(), RED)
     save(db, make.franchise(), replace(BLUE, signature="b" * 64))
     with acting_for(make.franchise()), db.read_only() as session:
-        assert queries.files(session) == {"a" * 64, "b" * 64}
+        assert queries.files_named(session, ["a" * 64, "b" * 64, "c" * 64]) == {"a" * 64, "b" * 64}
+        assert queries.files_named(session, []) == frozenset()

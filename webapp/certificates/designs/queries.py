@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +27,7 @@ _DRAWN = text(
     " FROM certificate_design_drawn(:operator_id, CAST(:number AS integer))"
 )
 # As above, of every operator; hashes only.
-_FILES = text("SELECT * FROM certificate_design_files()")
+_FILES = text("SELECT * FROM certificate_design_files(CAST(:hashes AS varchar[]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,9 @@ def drawn(db: Session, operator_id: UUID, number: int) -> Design | None:
     return _design(found) if found is not None else None
 
 
-def files(db: Session) -> frozenset[str]:
-    """The SHA-256 of every file that designs, drafts and previews of all operators need: no sweep may take them."""
-    return frozenset(db.scalars(_FILES))
+def files_named(db: Session, hashes: Collection[str]) -> frozenset[str]:
+    """Those of the given hashes that designs, drafts and previews of any operator need: no sweep may take them."""
+    return frozenset(db.scalars(_FILES, {"hashes": list(hashes)}))
 
 
 def designs_index(
