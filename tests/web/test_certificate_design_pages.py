@@ -256,6 +256,18 @@ def test_the_preview_is_promised_from_the_form_without_saving_and_polled_until_i
     assert admin.get(picture[1].replace("/png", "/svg")).status_code == 404
 
 
+def test_a_change_that_is_drawn_late_does_not_take_the_place_of_what_was_saved(admin: DeskClient, db: Database) -> None:
+    save(admin, form(title="Saved", logo=upload(logo())))
+    for htmx in (True, False):
+        late = form(seen=0, title="Typed before it was saved")
+        answer = admin.post("certificate_designs.draw", operator_id=COMPANY_ID, data=late, htmx=htmx)
+        assert answer.status_code == (200 if htmx else 303)
+    said = "SELECT content -> 'wording' -> 'en' ->> 'title', state FROM certificate_previews"
+    assert rows(db, said) == [("Saved", "waiting")]
+    admin.post("certificate_designs.draw", operator_id=COMPANY_ID, data=form(seen=1, title="Typed now"))
+    assert sorted(rows(db, said)) == [("Saved", "overtaken"), ("Typed now", "waiting")]
+
+
 def test_without_javascript_a_button_leads_to_a_page_that_can_be_loaded_again(
     admin: DeskClient, db: Database, ctx: JobContext
 ) -> None:

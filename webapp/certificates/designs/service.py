@@ -45,6 +45,12 @@ def save_draft(work: Work, operator_id: UUID, design: Design, *, by: Actor, now:
     return draft.version
 
 
+def hold_draft(work: Work, operator_id: UUID, *, by: Actor, seen: int) -> None:
+    """Let nobody save the draft until this transaction ends. Raises as ``save_draft`` does."""
+    _lock_operator(work, operator_id, by)
+    _check_seen(work.db.get(CertificateDesignDraft, operator_id), seen)
+
+
 def discard_draft(work: Work, operator_id: UUID, *, by: Actor, now: datetime) -> None:
     """Throw the draft away; nothing happens when there is none. Raises ``NotFound``."""
     _lock_operator(work, operator_id, by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -122,8 +123,15 @@ def draw(operator_id: UUID) -> ResponseReturnValue:
         if is_htmx():
             return _preview(replace(page.shown, unsound=True), status=422)
         return make_response(render_template("certificates/designs/edit.html", page=page, form=form), 422)
-    design = form.to_design().checked()
-    retrying(lambda work: _promise(work, operator_id, design, form))
+    design, seen, actor = form.to_design().checked(), form.version, current_actor()
+
+    def ask(work: Work) -> None:
+        service.hold_draft(work, operator_id, by=actor, seen=seen)
+        _promise(work, operator_id, design, form)
+
+    # Else the form's last change, drawn late, would take the place of what was saved meanwhile.
+    with suppress(Conflict):
+        retrying(ask)
     if not is_htmx():
         return redirect_after(url_for(".preview", operator_id=operator_id))
     return _preview(_preview_page(operator_id))
