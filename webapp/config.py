@@ -26,6 +26,8 @@ _FROM_FILES = (
     "database_url",
     "database_owner_url",
     "redis_url",
+    "certificate_store_key_id",
+    "certificate_store_secret",
     "mail_url",
     "sentry_dsn",
     "totp_key",
@@ -83,7 +85,15 @@ class Settings(BaseSettings):
     outgoing_allowed_hosts: str = ""
     """Hosts (``name`` or ``name:port``, with commas) that may be private, and asked over http."""
     certificate_store: str | None = None
-    """``file://…``; ``<data_dir>/certificates`` when not set."""
+    """``file:///folder`` or ``s3://bucket/prefix``; ``<data_dir>/certificates`` when not set."""
+    certificate_store_endpoint: str | None = None
+    """The address of a server that speaks S3, as in https://objects.example.org; Amazon's own when not set."""
+    certificate_store_region: str | None = None
+    certificate_store_key_id: str | None = Field(None, repr=False)
+    certificate_store_secret: str | None = Field(None, repr=False)
+    """The key to the bucket; both come from the environment or the machine as AWS says when not set."""
+    certificate_mail_on_issue: bool = False
+    """Whether guardians who agreed to messages get each certificate by e-mail as soon as it is issued."""
     mail_url: str | None = Field(None, repr=False)
     """``smtp://user:password@host:587`` or ``smtps://…``; when not set, letters are files under ``<data_dir>/mail``."""
     mail_from: str = "Zonedesk <zonedesk@localhost>"
@@ -196,6 +206,12 @@ class Settings(BaseSettings):
             raise ValueError("MAIL_URL is written smtp://user:password@host:587 or smtps://user:password@host:465.")
         if "@" not in self.mail_from or not self.mail_from.isprintable():
             raise ValueError("MAIL_FROM is an address such as Zonedesk <desk@example.org>, on one line.")
+        if not self.certificate_store_url.startswith(("file:///", "file://localhost/", "s3://")):
+            raise ValueError("CERTIFICATE_STORE is written file:///absolute/path or s3://bucket/prefix.")
+        if (self.certificate_store_key_id is None) != (self.certificate_store_secret is None):
+            raise ValueError("CERTIFICATE_STORE_KEY_ID and CERTIFICATE_STORE_SECRET go together: set both or neither.")
+        if self.certificate_store_endpoint is not None and not _is_service_address(self.certificate_store_endpoint):
+            raise ValueError("CERTIFICATE_STORE_ENDPOINT is written https://objects.example.org, without a query.")
         address = urlsplit(self.public_url)
         if address.scheme not in ("http", "https") or not address.hostname or address.username is not None:
             raise ValueError("PUBLIC_URL has to be a whole address, as in https://desk.example.org.")
@@ -245,6 +261,8 @@ class Settings(BaseSettings):
             return
         if self.geocoder_url is not None and urlsplit(self.geocoder_url).scheme != "https":
             yield "GEOCODER_URL would send addresses of families in clear text: use https://."
+        if self.certificate_store_endpoint is not None and not _store_is_private(self.certificate_store_endpoint):
+            yield "CERTIFICATE_STORE_ENDPOINT would send certificates in clear text: use https://."
         if self.trainer_service_url is not None and urlsplit(self.trainer_service_url).scheme != "https":
             yield "TRAINER_SERVICE_URL would send names and a token in clear text: use https://."
         for name in ("database_url", "database_owner_url"):
@@ -357,6 +375,12 @@ def _is_geocoder(text: str) -> bool:
     address = urlsplit(text)
     host = _HOST.fullmatch(address.hostname or "") is not None and address.username is None
     return address.scheme in ("http", "https") and host and _fits_a_header(text)
+
+
+def _store_is_private(url: str) -> bool:
+    """Whether what is said to this store crosses no network, or crosses it encrypted."""
+    address = urlsplit(url)
+    return address.scheme == "https" or address.hostname in LOOPBACK
 
 
 def _fits_a_header(token: str) -> bool:

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from tests.jobs.builders import Shelf, rows
 from tests.make import Make
 from tests.rooms.family_story import LATER, Family, everything, family_with_everything, tells
-from webapp.clients.erasures import LocalErasureList, erasure_list_from_url
+from webapp.clients.erasures import LocalErasureList
+from webapp.clients.stores import erasure_list_of
 from webapp.config import Settings
 from webapp.core.ids import new_id
 from webapp.db.job_context import JobContext
@@ -38,7 +39,7 @@ def run(app: Flask, db: Database) -> Run:
 @pytest.fixture
 def erasures(settings: Settings) -> Iterator[LocalErasureList]:
     """The list beside the files, empty before and after."""
-    found = erasure_list_from_url(settings.certificate_store_url)
+    found = erasure_list_of(settings)
     assert isinstance(found, LocalErasureList)
     folder = Path(settings.certificate_store_url.removeprefix("file://")) / "erasures"
 

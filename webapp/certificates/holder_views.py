@@ -9,10 +9,12 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
+from webapp.certificates.away import store_away
 from webapp.certificates.forms import FileForm, NumberForm
 from webapp.certificates.public_bounds import MOST_BYTES, VERIFY_RATE
 from webapp.certificates.queries.public import PublicCertificate, number_of_file, public_certificate
-from webapp.clients.files import FileMissing, store_from_url
+from webapp.clients.files import FileMissing
+from webapp.clients.stores import store_of
 from webapp.config import Settings
 from webapp.core.errors import Invalid, NotFound
 from webapp.db.work import read_only
@@ -93,10 +95,12 @@ def _held(number: str, token: str) -> PublicCertificate:
 def _file(certificate: PublicCertificate, sha256: str, media_type: str, name: str, ending: str) -> Response:
     settings: Settings = current_app.extensions["settings"]
     try:
-        content = store_from_url(settings.certificate_store_url).get(sha256)
+        content = store_of(settings).get(sha256)
     except FileMissing as error:
         log.exception("certificate.file_missing", number=certificate.number)
         raise NotFound("file-missing", "The file is missing at our end. Ask whoever issued the certificate.") from error
+    except OSError as error:
+        raise store_away(error) from error
     response = make_response(content)
     response.headers["Content-Type"] = media_type
     response.headers["Content-Disposition"] = f'attachment; filename="{name}-{certificate.number}.{ending}"'

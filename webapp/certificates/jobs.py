@@ -19,7 +19,8 @@ from webapp.certificates.pdf import CertificatePayload, CertificateRenderer, Ren
 from webapp.certificates.queries import issuing
 from webapp.certificates.queries import keys as known
 from webapp.certificates.sealing import CannotBeSigned, Keys, KeysMissing, Seal
-from webapp.clients.files import FileMissing, FileStore, store_from_url
+from webapp.clients.files import FileMissing, FileStore
+from webapp.clients.stores import store_of
 from webapp.core.failpoints import Failpoint, reach
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
@@ -61,7 +62,7 @@ def issue(
     Harmless at any time and in any number at once: a row is made by whoever holds its lease. What cannot be signed
     waits, untried. ``store``, ``renderer`` and ``keys`` are those of the settings and the project unless given.
     """
-    store = store or store_from_url(ctx.settings.certificate_store_url)
+    store = store or store_of(ctx.settings)
     published = made = 0
     for operator_id in _operators_with_due(ctx):
         with acting_for(operator_id):
@@ -186,7 +187,7 @@ def erase_files(ctx: JobContext, *, store: FileStore | None = None) -> int:
     Harmless at any time and in any number at once. A file goes before its row says so: whoever is killed in between
     has it removed once more, which finds nothing.
     """
-    store = store or store_from_url(ctx.settings.certificate_store_url)
+    store = store or store_of(ctx.settings)
     with ctx.read_only() as db:
         due = issuing.due_file_erasures(db, limit=BATCH)
     settled = 0

@@ -13,7 +13,8 @@ import structlog
 from webapp.certificates.jobs import open_keys
 from webapp.certificates.queries import issuing, keys
 from webapp.certificates.sealing import KeysMissing
-from webapp.clients.files import FileStore, store_from_url
+from webapp.clients.files import FileStore
+from webapp.clients.stores import store_of
 from webapp.core.failpoints import Failpoint, reach
 from webapp.core.ids import COMPANY_ID
 from webapp.core.job_names import JobName
@@ -72,7 +73,7 @@ def sweep_files(ctx: JobContext, *, store: FileStore | None = None) -> int:
     Harmless at any time and in any number at once. A file goes in two steps a day apart (see ``FileStore.sweep``), so
     that one that is named meanwhile comes back.
     """
-    store = store or store_from_url(ctx.settings.certificate_store_url)
+    store = store or store_of(ctx.settings)
 
     def named(hashes: frozenset[str]) -> frozenset[str]:
         with ctx.read_only() as db:

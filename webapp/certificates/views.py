@@ -12,12 +12,14 @@ from werkzeug.datastructures import MultiDict
 
 from webapp.audit import reading
 from webapp.certificates import service
+from webapp.certificates.away import store_away
 from webapp.certificates.forms import FileForm, NumberForm, filter_from
 from webapp.certificates.public_bounds import VERIFY_RATE
 from webapp.certificates.queries import pages
 from webapp.certificates.queries.public import public_certificate
 from webapp.certificates.queries.requests import requests_of
-from webapp.clients.files import FileMissing, store_from_url
+from webapp.clients.files import FileMissing
+from webapp.clients.stores import store_of
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Permission
@@ -121,10 +123,12 @@ def _file(certificate: pages.CertificateFacts, sha256: str, media_type: str, nam
     """A file to keep, with a trace of who took it. Raises ``NotFound`` when the store has lost it."""
     settings: Settings = current_app.extensions["settings"]
     try:
-        content = store_from_url(settings.certificate_store_url).get(sha256)
+        content = store_of(settings).get(sha256)
     except FileMissing as error:
         log.exception("certificate.file_missing", certificate_id=str(certificate.id))
         raise NotFound("file-missing", "The file of this certificate is missing. Tell an admin.") from error
+    except OSError as error:
+        raise store_away(error) from error
     about = {"household": certificate.household_id}
     reading.downloaded("certificate", certificate.id, certificate.operator_id, by=current_actor(), **about)
     response = make_response(content)

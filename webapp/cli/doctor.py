@@ -18,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.accounts.jobs import STUCK_AFTER
 from webapp.accounts.queries.letters import letters_in_trouble
 from webapp.cli.common import table
-from webapp.clients.files import FileMissing, store_from_url
+from webapp.clients.files import FileMissing
+from webapp.clients.stores import store_of
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import SYSTEM
@@ -227,7 +228,7 @@ def _trainer_service(settings: Settings) -> Iterator[Finding]:
 
 def _store(settings: Settings) -> Finding:
     try:
-        store = store_from_url(settings.certificate_store_url)
+        store = store_of(settings)
         kept = store.get(store.put(_PROBE, media_type="text/plain")) == _PROBE
     except (OSError, ValueError, FileMissing) as error:
         return Finding("certificate store", Verdict.FAILED, f"{settings.certificate_store_url}: {error}")

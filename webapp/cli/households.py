@@ -12,7 +12,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from webapp.cli.common import as_the_system, ask, table
-from webapp.clients.erasures import erasure_list_from_url
+from webapp.clients.stores import erasure_list_of
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import SYSTEM
@@ -60,7 +60,7 @@ def erase_again(file: TextIO | None) -> None:
 def _known() -> Mapping[UUID, datetime]:
     """The first time each household was erased, from both places."""
     settings: Settings = current_app.extensions["settings"]
-    listed = erasure_list_from_url(settings.certificate_store_url).all()
+    listed = erasure_list_of(settings).all()
     return {**ask(erasures_told), **listed}
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
-from webapp.clients.files import root_from_url
-
-_FOLDER: Final = "erasures"
+FOLDER: Final = "erasures"
+"""Where the list lies beside the files of a store."""
 
 
 class ErasureList(Protocol):
@@ -58,11 +57,16 @@ class LocalErasureList:
                 household_id = UUID(path.name)
             except ValueError:
                 continue
-            instants = (_instant(line) for line in path.read_text("ascii", errors="replace").splitlines())
-            at = next((instant for instant in instants if instant is not None), None)
+            at = first_instant(path.read_text("ascii", errors="replace"))
             if at is not None:
                 found[household_id] = at
         return found
+
+
+def first_instant(text: str) -> datetime | None:
+    """The first line that is an aware instant in ISO 8601; ``None`` where none is."""
+    instants = (_instant(line) for line in text.splitlines())
+    return next((instant for instant in instants if instant is not None), None)
 
 
 def _instant(line: str) -> datetime | None:
@@ -71,8 +75,3 @@ def _instant(line: str) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo is not None else None
-
-
-def erasure_list_from_url(url: str) -> ErasureList:
-    """The list beside the files of a store (see ``files.store_from_url``). Raises ValueError as that does."""
-    return LocalErasureList(root_from_url(url) / _FOLDER)

@@ -8,19 +8,26 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from webapp.core.failpoints import Failpoint, reach
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+NAMED: Final = re.compile(r"(?P<a>[0-9a-f]{2})/(?P<b>[0-9a-f]{2})/(?P<sha256>(?P=a)(?P=b)[0-9a-f]{60})")
+"""How a file is named in a store; whatever else lies there is none of its files."""
+REFRESHED_AFTER: Final = timedelta(hours=1)
+"""A file put again is young again: a sweep does not take it before it is named. Within this time it stays as it is."""
+PIECE: Final = 1024 * 1024
+"""Bytes of a large file that are in memory at once."""
 _UNFINISHED: Final = ".unfinished-"
 _ASIDE: Final = ".aside-"
-_ASKED_AT_ONCE: Final = 500
+ASKED_AT_ONCE: Final = 500
+"""About how many files a sweep asks at a time."""
 
 
 class FileMissing(Exception):
@@ -55,6 +62,40 @@ class FileStore(Protocol):
         """
 
 
+class LargeFileStore(FileStore, Protocol):
+    """A store that takes and gives files which do not fit into memory, and knows which lie there for long."""
+
+    def put_file(self, file: BinaryIO, *, media_type: str) -> str:
+        """As ``put``, from a file that is read twice from its beginning."""
+
+    def fetch(self, sha256: str, into: BinaryIO) -> int:
+        """Write the content at the beginning of an empty file and return its length in bytes.
+
+        Raises FileMissing, when part of it may be written already, and OSError.
+        """
+
+    def kept_before(self, at: datetime) -> Iterator[str]:
+        """The hashes of whole files that were last put before an instant, in no order. Raises OSError."""
+
+    def forget_unfinished(self, at: datetime) -> int:
+        """Remove what writers left that died before an instant; returns how many. Raises OSError."""
+
+
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """A file from its beginning, bounded bytes at a time."""
+    file.seek(0)
+    while piece := file.read(PIECE):
+        yield piece
+
+
+def hash_of(parts: Iterable[bytes]) -> str:
+    """The SHA-256 of what comes in parts, as 64 hex digits."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        hashed.update(part)
+    return hashed.hexdigest()
+
+
 class LocalFileStore:
     """Files in a folder of this machine, as ``ab/cd/abcd…``; folders 0700, files 0600."""
 
@@ -73,19 +114,66 @@ class LocalFileStore:
         path = self._path(sha256)
         self._make_folder(path.parent)
         if _holds(path, content):
-            # As young as if it were new: a sweep does not take it before it is named. One that is just doing so sets
-            # it aside, where it is read until the next sweep puts it back.
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(path)
+            # A sweep that is just setting it aside leaves it where it is read, until the next sweep puts it back.
+            _refresh(path)
         else:
-            _write_whole(path, content)
+            _write_whole(path, (content,))
         # Also when it was there: another process may have renamed it and not yet made the name last.
         _sync_folder(path.parent)
         return sha256
 
+    def put_file(self, file: BinaryIO, *, media_type: str) -> str:
+        """See :meth:`LargeFileStore.put_file`."""
+        sha256 = hash_of(pieces(file))
+        path = self._path(sha256)
+        self._make_folder(path.parent)
+        try:
+            with path.open("rb") as kept:
+                whole = hash_of(pieces(kept)) == sha256
+        except FileNotFoundError:
+            whole = False
+        if whole:
+            _refresh(path)
+        else:
+            _write_whole(path, pieces(file))
+        _sync_folder(path.parent)
+        return sha256
+
+    def fetch(self, sha256: str, into: BinaryIO) -> int:
+        """See :meth:`LargeFileStore.fetch`."""
+        if not SHA256.fullmatch(sha256):
+            raise FileMissing(f"not a SHA-256: {sha256[:80]!r}")
+        path, hashed = self._path(sha256), hashlib.sha256()
+        try:
+            with _first_open(path, _aside(path), path) as kept:
+                for piece in pieces(kept):
+                    hashed.update(piece)
+                    into.write(piece)
+        except FileNotFoundError as error:
+            raise FileMissing(sha256) from error
+        if hashed.hexdigest() != sha256:
+            raise FileMissing(f"{sha256} is damaged")
+        return into.tell()
+
+    def kept_before(self, at: datetime) -> Iterator[str]:
+        """See :meth:`LargeFileStore.kept_before`. A file that goes meanwhile is passed over."""
+        for path in self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"):
+            found = NAMED.fullmatch(path.relative_to(self._root).as_posix())
+            if found is not None and _is_older(path, at):
+                yield found["sha256"]
+
+    def forget_unfinished(self, at: datetime) -> int:
+        """See :meth:`LargeFileStore.forget_unfinished`. Whoever still writes touches the file again and again."""
+        gone = 0
+        for path in self._root.glob(f"[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/{_UNFINISHED}*"):
+            if _is_older(path, at):
+                path.unlink(missing_ok=True)
+                gone += 1
+        return gone
+
     def get(self, sha256: str) -> bytes:
         """See :meth:`FileStore.get`. Checks the hash again, so damage on the disk is never handed out."""
-        if not _SHA256.fullmatch(sha256):
+        if not SHA256.fullmatch(sha256):
             raise FileMissing(f"not a SHA-256: {sha256[:80]!r}")
         path = self._path(sha256)
         try:
@@ -101,7 +189,7 @@ class LocalFileStore:
 
         Beginnings of the same content go as well: they are what a process left that died while it wrote.
         """
-        if not _SHA256.fullmatch(sha256):
+        if not SHA256.fullmatch(sha256):
             return
         path = self._path(sha256)
         try:
@@ -121,7 +209,7 @@ class LocalFileStore:
     def sweep(self, named: Named, *, older_than: timedelta) -> int:
         """See :meth:`FileStore.sweep`. Beginnings of files that a process left when it died go as well."""
         old, removed = self._older_than(time.time() - older_than.total_seconds()), 0
-        while batch := list(islice(old, _ASKED_AT_ONCE)):
+        while batch := list(islice(old, ASKED_AT_ONCE)):
             hashes = frozenset(name for name in map(_sha256_of, batch) if name)
             needed = named(hashes) if hashes else hashes
             removed += sum(_swept(entry, needed) for entry in batch)
@@ -148,7 +236,10 @@ class LocalFileStore:
 
 
 def store_from_url(url: str) -> FileStore:
-    """The store a setting such as ``file:///srv/zonedesk/files`` names. Raises ValueError for anything else."""
+    """The store an address such as ``file:///srv/zonedesk/files`` names. Raises ValueError for anything else.
+
+    Whoever has settings asks ``clients.stores``, which knows other kinds too.
+    """
     return LocalFileStore(root_from_url(url))
 
 
@@ -170,16 +261,22 @@ def _aside(path: Path) -> Path:
 
 def _first_of(*paths: Path) -> bytes:
     """The content of the first that is there. Raises FileNotFoundError when none is."""
+    with _first_open(*paths) as file:
+        return file.read()
+
+
+def _first_open(*paths: Path) -> BinaryIO:
+    """The first that is there, opened. Raises FileNotFoundError when none is."""
     for path in paths[:-1]:
         with contextlib.suppress(FileNotFoundError):
-            return path.read_bytes()
-    return paths[-1].read_bytes()
+            return path.open("rb")
+    return paths[-1].open("rb")
 
 
 def _sha256_of(path: Path) -> str | None:
     """The hash of what a file of the store holds; ``None`` for one that is only begun, or no file of the store."""
     name = path.name.removeprefix(_ASIDE)
-    return name if _SHA256.fullmatch(name) else None
+    return name if SHA256.fullmatch(name) else None
 
 
 def _swept(path: Path, needed: frozenset[str]) -> bool:
@@ -223,13 +320,28 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _is_older(path: Path, at: datetime) -> bool:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC) < at
+    except FileNotFoundError:
+        return False
+
+
+def _refresh(path: Path) -> None:
+    """Make a file young that was put long ago, by the clock that dates files: a demo may set the desk's."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_mtime < time.time() - REFRESHED_AFTER.total_seconds():
+            os.utime(path)
+
+
+def _write_whole(path: Path, parts: Iterable[bytes]) -> None:
     """Write beside the final name, sync, then rename: no reader sees a part, whenever the process dies."""
     handle, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)  # 0600 by its contract
     try:
         with os.fdopen(handle, "wb") as file:
             reach(Failpoint.STORING)
-            file.write(content)
+            for part in parts:
+                file.write(part)
             file.flush()
             reach(Failpoint.WRITTEN)
             os.fsync(file.fileno())

@@ -46,5 +46,9 @@ class Invalid(DomainError):
         self.field = field
 
 
+class Unavailable(DomainError):
+    """Another system that is needed for this does not answer; the same request may succeed in a minute."""
+
+
 class RuleBroken(Exception):
     """An invariant of the domain does not hold: a bug of ours, never the user's (rule B9). Leads to a 500."""

@@ -6,7 +6,8 @@ from typing import Final
 
 import structlog
 
-from webapp.clients.erasures import ErasureList, erasure_list_from_url
+from webapp.clients.erasures import ErasureList
+from webapp.clients.stores import erasure_list_of
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
 from webapp.db.tenancy import acting_for
@@ -22,7 +23,7 @@ def note_erasures(ctx: JobContext, *, erasures: ErasureList | None = None) -> in
 
     Harmless at any time: the list takes one twice. ``erasures`` is that of the settings unless given.
     """
-    erasures = erasures or erasure_list_from_url(ctx.settings.certificate_store_url)
+    erasures = erasures or erasure_list_of(ctx.settings)
     with ctx.read_only() as db:
         due = queries.due_erasure_notes(db, limit=BATCH)
     noted = 0

@@ -15,7 +15,7 @@ from flask_babel import force_locale, get_locale
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from webapp.core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
+from webapp.core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 from webapp.web.access import actor_or_none
 from webapp.web.htmx import is_htmx
 from webapp.web.words import _
@@ -27,6 +27,7 @@ STATUS_OF: Final[tuple[tuple[type[DomainError], int], ...]] = (
     (Forbidden, 403),
     (Conflict, 409),
     (Invalid, 422),
+    (Unavailable, 503),
 )
 
 

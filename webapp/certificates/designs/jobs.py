@@ -13,7 +13,8 @@ from webapp.certificates.designs import previews, queries
 from webapp.certificates.designs.looks import Look
 from webapp.certificates.designs.rules import Design
 from webapp.certificates.pdf import CertificatePayload, CertificateRenderer, RenderFailed
-from webapp.clients.files import FileMissing, FileStore, store_from_url
+from webapp.clients.files import FileMissing, FileStore
+from webapp.clients.stores import store_of
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
 from webapp.db.tenancy import acting_for
@@ -64,7 +65,7 @@ def preview(ctx: JobContext, *, store: FileStore | None = None, drawer: Drawer |
     Harmless at any time and in any number at once. ``store`` and ``drawer`` are those of the settings and the project
     unless given.
     """
-    store = store or store_from_url(ctx.settings.certificate_store_url)
+    store = store or store_of(ctx.settings)
     looks = KeptLooks(ctx, store)
     drawn = tried = 0
     with ctx.read_only() as db:

@@ -11,12 +11,14 @@ import structlog
 from flask import Blueprint, Response, current_app, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp.certificates.away import store_away
 from webapp.certificates.designs import previews, queries, service, words
 from webapp.certificates.designs.built_in import first_draft
 from webapp.certificates.designs.forms import DesignForm
 from webapp.certificates.designs.pages import EditPage, IndexPage, PreviewPage, ShowPage, VersionPage
 from webapp.certificates.designs.rules import FALLBACK_LANGUAGE, LANGUAGES, Design
-from webapp.clients.files import FileMissing, FileStore, store_from_url
+from webapp.clients.files import FileMissing, FileStore
+from webapp.clients.stores import store_of
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Permission
@@ -40,7 +42,7 @@ _KINDS: Final = {"png": "image/png", "pdf": "application/pdf"}
 
 def _store() -> FileStore:
     settings: Settings = current_app.extensions["settings"]
-    return store_from_url(settings.certificate_store_url)
+    return store_of(settings)
 
 
 @bp.get("")
@@ -256,6 +258,8 @@ def _file(sha256: str, kind: str) -> Response:
         content = _store().get(sha256)
     except FileMissing as error:
         raise NotFound("file-missing", "This file is missing from the file store. Tell an admin.") from error
+    except OSError as error:
+        raise store_away(error) from error
     response = make_response(content)
     response.headers["Content-Type"] = _KINDS[kind]
     if kind == "pdf":

@@ -8,11 +8,11 @@ from flask import current_app, flash, make_response, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.audit import service as audit
-from webapp.clients.files import store_from_url
+from webapp.clients.stores import store_of
 from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Permission
-from webapp.core.errors import Conflict
+from webapp.core.errors import Conflict, Unavailable
 from webapp.db.work import read_only, retrying, unit_of_work
 from webapp.desk import erasing
 from webapp.desk.family_archive import archive
@@ -42,7 +42,11 @@ def export_family(household_id: UUID) -> ResponseReturnValue:
         raise Conflict("household-erased", "The data of this family was erased: there is nothing left to give out.")
     with read_only() as db:
         data = family_data(db, household_id, visible_to=actor)
-    made = archive(data, store_from_url(settings.certificate_store_url), now=now)
+    try:
+        made = archive(data, store_of(settings), now=now)
+    except OSError as error:
+        message = "The place where files are kept does not answer. Try again in a minute."
+        raise Unavailable("store-away", message) from error
     with unit_of_work() as work:
         audit.record(
             work,
