@@ -61,10 +61,12 @@ ROOMS: Final = (
 """The rooms that may have pages: those with a ``views`` module, whose blueprint is called ``bp``."""
 MORE_PAGES: Final = (
     "bookings.demand_views",
+    "certificates.batch_views",
     "certificates.changing_views",
     "certificates.designs.views",
     "certificates.holder_views",
     "certificates.issuer_views",
+    "certificates.letter_views",
     "trainers.hook_views",
     "trainers.sync_views",
     "zones.file_views",

@@ -21,7 +21,9 @@ from webapp.assignments import jobs as assignments
 from webapp.audit import jobs as audit
 from webapp.audit.service import Origin, origin
 from webapp.bookings import jobs as bookings
+from webapp.certificates import batch_jobs as batches
 from webapp.certificates import jobs as certificates
+from webapp.certificates import letter_jobs as certificate_letters
 from webapp.certificates import upkeep
 from webapp.certificates.designs import jobs as designs
 from webapp.config import Settings, load_settings
@@ -46,6 +48,9 @@ HANDLERS: Final[Mapping[JobName, Handler]] = {
     JobName.SWEEP_FILES: upkeep.sweep_files,
     JobName.PREVIEW_DESIGNS: designs.preview,
     JobName.ERASE_FILES: certificates.erase_files,
+    JobName.SEND_CERTIFICATES: certificate_letters.send,
+    JobName.MAKE_BATCHES: batches.make,
+    JobName.TIDY_BATCHES: batches.tidy,
     JobName.NOTE_ERASURES: households.note_erasures,
     JobName.EXPIRE_HOLDS: assignments.expire_holds,
     JobName.RETRY_WAITLIST: assignments.retry_waitlist,
@@ -64,6 +69,9 @@ PERIODIC: Final = (
     Periodic(JobName.SWEEP_FILES, timedelta(hours=6), upkeep.ring_sweep_files),
     Periodic(JobName.PREVIEW_DESIGNS, timedelta(seconds=5), designs.ring_again),
     Periodic(JobName.ERASE_FILES, timedelta(seconds=60), certificates.ring_erase_files),
+    Periodic(JobName.SEND_CERTIFICATES, timedelta(seconds=5), certificate_letters.ring),
+    Periodic(JobName.MAKE_BATCHES, timedelta(seconds=5), batches.ring),
+    Periodic(JobName.TIDY_BATCHES, timedelta(minutes=10), batches.ring_tidy),
     Periodic(JobName.NOTE_ERASURES, timedelta(seconds=60), households.ring_note_erasures),
     Periodic(JobName.EXPIRE_HOLDS, timedelta(seconds=30), assignments.expire_holds),
     Periodic(JobName.RETRY_WAITLIST, timedelta(seconds=60), assignments.retry_waitlist),

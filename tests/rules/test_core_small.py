@@ -36,6 +36,8 @@ DESK_WORK = {
     Permission.ASSIGNMENT_PROPOSE,
     Permission.SESSION_ATTEND,
     Permission.HOUSEHOLD_WRITE,
+    Permission.CERTIFICATE_SEND,
+    Permission.CERTIFICATE_BATCH,
 }
 
 

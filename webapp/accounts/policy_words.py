@@ -36,6 +36,8 @@ PERMISSIONS: Final[dict[Permission, Any]] = {
     Permission.CERTIFICATE_REVOKE: _("Revoke certificates, two people together"),
     Permission.CERTIFICATE_DESIGN_READ: _("See how certificates are designed"),
     Permission.CERTIFICATE_DESIGN: _("Design certificates"),
+    Permission.CERTIFICATE_SEND: _("Send certificates to families by e-mail"),
+    Permission.CERTIFICATE_BATCH: _("Print and download many certificates at once"),
     Permission.HOUSEHOLD_EXPORT: _("Export everything about a family"),
     Permission.HOUSEHOLD_ERASE: _("Erase a family where the law asks for it"),
     Permission.USER_READ: _("Look at users and open invitations"),

@@ -13,7 +13,9 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
+from webapp.certificates.batches import take_back
 from webapp.certificates.models import Certificate
+from webapp.certificates.posting import must_not_be_going
 from webapp.certificates.request_models import CertificateRequest
 from webapp.certificates.rules import CertificateState, RequestState
 from webapp.certificates.service import TOKEN_BYTES, tell
@@ -26,10 +28,11 @@ from webapp.db.work import Work
 from webapp.households.models import Student
 
 
-def lock_certificates(work: Work, household_id: UUID) -> list[Certificate]:
+def lock_certificates(work: Work, household_id: UUID, *, now: datetime) -> list[Certificate]:
     """The certificates of a family's students that still say whose they are, locked in id order.
 
-    Raises ``Conflict`` ``certificate-pending``: a file that is being made this moment cannot be called back.
+    Raises ``Conflict`` ``certificate-pending``: a file that is being made this moment cannot be called back;
+    ``letter-going`` for one that is being sent.
     """
     students = select(Student.id).where(Student.household_id == household_id)
     found = work.db.scalars(
@@ -44,6 +47,7 @@ def lock_certificates(work: Work, household_id: UUID) -> list[Certificate]:
             "certificate-pending",
             "A certificate of this family is being made. Wait until it is issued, then try again.",
         )
+    must_not_be_going(work, [certificate.id for certificate in found], now=now)
     return list(found)
 
 
@@ -62,6 +66,7 @@ def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now:
         tell(work, "erased", certificate.id, certificate.operator_id, by=by, now=now)
     if locked:
         _erase_requests(work, [certificate.id for certificate in locked], by=by, now=now)
+        take_back(work, [certificate.id for certificate in locked], now=now)
         work.after_commit(JobName.ERASE_FILES)
         reach(Failpoint.ERASING)
 

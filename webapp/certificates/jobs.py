@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from rq.timeouts import BaseTimeoutException
 
-from webapp.certificates import erasing, service
+from webapp.certificates import erasing, posting, service
 from webapp.certificates.designs.jobs import KeptLooks
 from webapp.certificates.pdf import CertificatePayload, CertificateRenderer, RenderFailed
 from webapp.certificates.queries import issuing
@@ -151,6 +151,8 @@ def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Ren
     with ctx.unit_of_work() as work:
         made = service.Made(pdf_sha256=pdf_sha256, credential_sha256=credential_sha256)
         published = service.publish(work, claim, made, now=ctx.now())
+        if published and ctx.settings.certificate_mail_on_issue:
+            posting.send_when_issued(work, claim.certificate_id, now=ctx.now())
     reach(Failpoint.PUBLISHED)
     log.info("certificate.issued" if published else "certificate.overtaken", certificate_id=str(claim.certificate_id))
     return published

@@ -9,11 +9,22 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.certificates.rules import CertificateState, KeyKind
+from webapp.accounts.rules import LetterState
+from webapp.certificates.rules import BatchKind, BatchState, CertificateState, KeyKind
 from webapp.db.base import Base, owned_key, owned_table, word
 
 NUMBER = "uq_certificates_number"
@@ -177,3 +188,89 @@ class RevocationList(Base):
     """Of ``document`` in UTF-8."""
     key_id: Mapped[UUID]
     signed_at: Mapped[datetime]
+
+
+class CertificateLetter(Base):
+    """The promise to send a certificate to one guardian, and what became of it. It goes when the guardian does."""
+
+    __tablename__ = "certificate_letters"
+    __table_args__ = owned_table(
+        owned_key("certificate_id", "certificates"),
+        owned_key("guardian_id", "guardians", ondelete="CASCADE"),
+        CheckConstraint("occasion ~ '^(issued|asked-[1-9][0-9]?)$'", name="occasion"),
+        CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent"),
+        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        Index("uq_certificate_letters_once", "certificate_id", "guardian_id", "occasion", unique=True),
+        Index("ix_certificate_letters_guardian_id", "guardian_id"),
+        Index("ix_certificate_letters_pending", "next_at", postgresql_where=text("state = 'pending'")),
+        Index(
+            "ix_certificate_letters_failed",
+            "operator_id",
+            "created_at",
+            postgresql_where=text("state = 'failed'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    """The letter's Message-ID is made from it: a second copy carries the same."""
+    operator_id: Mapped[UUID]
+    certificate_id: Mapped[UUID]
+    guardian_id: Mapped[UUID]
+    occasion: Mapped[str] = mapped_column(String(16))
+    """``issued``, or ``asked-1``, ``asked-2``, … each time staff sends it."""
+    state: Mapped[LetterState] = mapped_column(word(LetterState, "state"))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    attempts: Mapped[int]
+    next_at: Mapped[datetime]
+    lease: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(String(400))
+
+
+class CertificateBatch(Base):
+    """The promise to put many certificates into one file, for whoever asked and for a day."""
+
+    __tablename__ = "certificate_batches"
+    __table_args__ = owned_table(
+        CheckConstraint("(state = 'ready') = (file_sha256 IS NOT NULL)", name="file"),
+        CheckConstraint("state <> 'ready' OR (expires_at IS NOT NULL AND size IS NOT NULL)", name="ready"),
+        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        CheckConstraint("chosen BETWEEN 1 AND 1000 AND done BETWEEN 0 AND chosen", name="done"),
+        Index("ix_certificate_batches_asked_by_asked_at", "asked_by", "asked_at"),
+        Index("ix_certificate_batches_asked_at", "asked_at"),
+        Index("ix_certificate_batches_pending", "next_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_certificate_batches_ready", "expires_at", postgresql_where=text("state = 'ready'")),
+        Index(
+            "ix_certificate_batches_items",
+            "items",
+            postgresql_using="gin",
+            postgresql_ops={"items": "jsonb_path_ops"},
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    operator_id: Mapped[UUID] = mapped_column(ForeignKey("operators.id"))
+    """Of whoever asked; an admin's batch may hold certificates of several operators."""
+    kind: Mapped[BatchKind] = mapped_column(word(BatchKind, "kind"))
+    state: Mapped[BatchState] = mapped_column(word(BatchState, "state"))
+    asked_by: Mapped[UUID]
+    asked_at: Mapped[datetime]
+    items: Mapped[list[Any]]
+    """Frozen when it was asked for: ``{"certificate": id, "operator": id}`` each, in the order of the list."""
+    chosen: Mapped[int]
+    """How many those are."""
+    done: Mapped[int]
+    """How many of them were looked at so far."""
+    included: Mapped[int]
+    left_out: Mapped[list[Any]]
+    """``{"certificate": id, "why": word}`` for each chosen one that is not in the file."""
+    file_sha256: Mapped[str | None] = mapped_column(String(64))
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    """Of the file, in bytes."""
+    expires_at: Mapped[datetime | None]
+    attempts: Mapped[int]
+    next_at: Mapped[datetime]
+    lease: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(String(400))

@@ -57,6 +57,33 @@ class KeyKind(StrEnum):
     X509 = "x509"
 
 
+class BatchKind(StrEnum):
+    """What is made of many certificates at once."""
+
+    PDF = "pdf"
+    """One file to print, with the pages of all of them. It carries no valid signature."""
+    ZIP = "zip"
+    """The signed files themselves."""
+
+
+class BatchState(StrEnum):
+    """The life of a batch: its file is there for a day."""
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class LeftOut(StrEnum):
+    """Why a chosen certificate is not in a batch."""
+
+    NOT_ISSUED = "not-issued"
+    ERASED = "erased"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+
+
 _C = CertificateState
 
 MOVES: dict[CertificateState, frozenset[CertificateState]] = {

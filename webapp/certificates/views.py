@@ -13,9 +13,9 @@ from werkzeug.datastructures import MultiDict
 from webapp.audit import reading
 from webapp.certificates import service
 from webapp.certificates.away import store_away
-from webapp.certificates.forms import FileForm, NumberForm, filter_from
+from webapp.certificates.forms import BatchForm, CertificateFilter, FileForm, NumberForm, Which, filter_from
 from webapp.certificates.public_bounds import VERIFY_RATE
-from webapp.certificates.queries import pages
+from webapp.certificates.queries import letters, pages
 from webapp.certificates.queries.public import public_certificate
 from webapp.certificates.queries.requests import requests_of
 from webapp.clients.files import FileMissing
@@ -24,6 +24,7 @@ from webapp.config import Settings
 from webapp.core import clock
 from webapp.core.actor import Permission
 from webapp.core.errors import Invalid, NotFound
+from webapp.core.ids import new_id
 from webapp.db.work import read_only, unit_of_work
 from webapp.web.access import current_actor, public, requires
 from webapp.web.htmx import is_htmx, redirect_after, render_page_or_fragment
@@ -38,10 +39,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """The list and whether filters narrow it."""
+    """The list, whether filters narrow it, and how many letters to families were given up."""
 
     page: Page[pages.CertificateRow]
     filtered: bool
+    letters_given_up: int = 0
 
 
 @bp.after_request
@@ -55,11 +57,19 @@ def unlisted(response: Response) -> Response:
 @requires(Permission.CERTIFICATE_READ)
 def index() -> ResponseReturnValue:
     """Certificates, newest award first; ``?state=`` and ``?q=`` narrow the list."""
-    form, args = filter_from(request.args), page_args(request.args)
+    found, form = list_page(request.args)
+    status = 422 if form.errors else 200
+    return render_list(found, form, BatchForm(formdata=None, which=Which.TICKED, key=new_id()), status=status)
+
+
+def list_page(asked: MultiDict[str, str]) -> tuple[ListPage, CertificateFilter]:
+    """What the list shows for filters and a page number, and the filters themselves, checked."""
+    form, args = filter_from(asked), page_args(asked)
     rows: tuple[pages.CertificateRow, ...] = ()
-    total, sound = 0, form.validate()
-    if sound:
+    total = given_up = 0
+    if form.validate():
         with read_only() as db:
+            given_up = letters.given_up(db, visible_to=current_actor())
             rows, total = pages.certificates_index(
                 db,
                 visible_to=current_actor(),
@@ -68,10 +78,14 @@ def index() -> ResponseReturnValue:
                 limit=args.limit,
                 offset=args.offset,
             )
-    found = ListPage(args.page_of(rows, total), filtered=bool(form.state.data or form.q.data))
-    return render_page_or_fragment(
-        "certificates/index.html", "certificates/_list.html", status=200 if sound else 422, found=found, form=form
-    )
+    filtered = bool(form.state.data or form.q.data)
+    return ListPage(args.page_of(rows, total), filtered, given_up), form
+
+
+def render_list(found: ListPage, form: CertificateFilter, batch: BatchForm, *, status: int) -> Response:
+    """The list with its filters and the form that makes a batch of it."""
+    page, fragment = "certificates/index.html", "certificates/_list.html"
+    return render_page_or_fragment(page, fragment, status=status, found=found, form=form, batch=batch)
 
 
 @bp.get("/certificates/<uuid:certificate_id>")
@@ -81,11 +95,12 @@ def show(certificate_id: UUID) -> ResponseReturnValue:
     with read_only() as db:
         certificate = pages.certificate_facts(db, certificate_id, visible_to=current_actor())
         asked = () if is_htmx() else requests_of(db, certificate_id, visible_to=current_actor())
+        post = letters.certificate_post(db, certificate_id, visible_to=current_actor())
     if not is_htmx():  # the fragment, which asks for itself again, names nobody
         household_id, on = certificate.household_id, "certificates.show"
         reading.household_read(household_id, certificate.operator_id, by=current_actor(), on=on)
     return render_page_or_fragment(
-        "certificates/show.html", "certificates/_state.html", certificate=certificate, requests=asked
+        "certificates/show.html", "certificates/_state.html", certificate=certificate, requests=asked, post=post
     )
 
 

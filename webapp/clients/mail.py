@@ -13,7 +13,7 @@ import ssl
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -39,8 +39,17 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a letter; ``media_type`` such as ``application/pdf``, ``name`` of ASCII letters."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """One letter, ready to be sent: plain text to one address. ``at`` is when it was written, aware."""
+    """One letter, ready to be sent: plain text to one address, and files. ``at`` is when it was written, aware."""
 
     id: UUID
     to: str
@@ -48,6 +57,7 @@ class Envelope:
     text: str
     language: str
     at: datetime
+    attachments: tuple[Attachment, ...] = ()
 
 
 class MailRefused(Exception):
@@ -99,6 +109,9 @@ def message_of(envelope: Envelope, sender: str) -> EmailMessage:
         message["X-Auto-Response-Suppress"] = "All"
         message.set_content(envelope.text)
         message["Content-Language"] = envelope.language
+        for file in envelope.attachments:
+            kind, _slash, subkind = file.media_type.partition("/")
+            message.add_attachment(file.content, maintype=kind, subtype=subkind, filename=file.name)
         message.as_bytes()
     except (ValueError, MessageError, IndexError) as error:  # IndexError: how the parser meets some broken addresses
         raise MailRefused("not-writable", permanent=True) from error

@@ -47,6 +47,8 @@ class Permission(StrEnum):
     CERTIFICATE_REVOKE = "certificate.revoke"
     CERTIFICATE_DESIGN_READ = "certificate_design.read"
     CERTIFICATE_DESIGN = "certificate_design.write"
+    CERTIFICATE_SEND = "certificate.send"
+    CERTIFICATE_BATCH = "certificate.batch"
     HOUSEHOLD_EXPORT = "household.export"
     HOUSEHOLD_ERASE = "household.erase"
     USER_READ = "user.read"
@@ -78,6 +80,8 @@ _DESK = _READ | {
     Permission.ASSIGNMENT_PROPOSE,
     Permission.SESSION_ATTEND,
     Permission.HOUSEHOLD_WRITE,
+    Permission.CERTIFICATE_SEND,
+    Permission.CERTIFICATE_BATCH,
 }
 
 GRANTS: dict[Role, frozenset[Permission]] = {

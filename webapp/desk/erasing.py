@@ -37,7 +37,8 @@ def erase_family(
 
     ``erased_at`` is when it was first erased, where a restored backup is erased again. Raises ``NotFound``, also for
     another operator's family, ``Forbidden``, and ``Conflict``: ``household-live`` while a booking is live, with the
-    ``references``, ``certificate-pending`` while a certificate is being made.
+    ``references``, ``certificate-pending`` while a certificate is being made, ``letter-going``
+    while one is being sent.
     """
     if not by.may(Permission.HOUSEHOLD_ERASE):
         raise Forbidden("not-allowed", "Only an admin erases a family's data.")
@@ -46,7 +47,7 @@ def erase_family(
         return False
     bookings = bookings_to_erase(work.db, household_id, now=now, locked=True)
     must_be_over(work.db, bookings, now=now)
-    certificates = lock_certificates(work, household_id)
+    certificates = lock_certificates(work, household_id, now=now)
     ids = [booking.id for booking in bookings]
     at = erased_at or now
     enquiries = erase_enquiries(work, household_id, by=by, now=now)

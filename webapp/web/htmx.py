@@ -17,7 +17,17 @@ def is_htmx() -> bool:
 
 
 POLLING = frozenset(
-    {"queue", "certificates", "certificate-state", "design-preview", "sync-progress", "sync-run", "zone-import"}
+    {
+        "queue",
+        "certificates",
+        "certificate-state",
+        "certificate-letters",
+        "certificate-batch",
+        "design-preview",
+        "sync-progress",
+        "sync-run",
+        "zone-import",
+    }
 )
 """Ids of the elements that ask again by themselves; nothing that a person presses is asked from one of them."""
 

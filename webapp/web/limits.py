@@ -37,7 +37,14 @@ from webapp.web.words import ngettext
 _SECONDS: Final = 0.5
 """How long one step of asking Valkey may take before the process counts for itself."""
 _BOOKING: Final = frozenset({Permission.BOOKING_WRITE, Permission.ASSIGNMENT_PROPOSE})
-_EXPORT: Final = frozenset({Permission.HOUSEHOLD_EXPORT, Permission.AUDIT_EXPORT, Permission.ZONE_EXPORT})
+_EXPORT: Final = frozenset(
+    {
+        Permission.HOUSEHOLD_EXPORT,
+        Permission.AUDIT_EXPORT,
+        Permission.ZONE_EXPORT,
+        Permission.CERTIFICATE_BATCH,
+    }
+)
 _NOBODY: Final = "nobody"
 """Stands for the operator where it is not known yet."""
 

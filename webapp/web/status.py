@@ -80,6 +80,18 @@ LOOKS: Final[dict[str, dict[str, Look]]] = {
         "revoked": Look("failed", "ban", _("Revoked")),
         "replaced": Look("stopped", "arrows-exchange", _("Replaced")),
     },
+    "certificate_letter": {
+        "pending": Look("waiting", "hourglass", _("Being sent")),
+        "sent": Look("done", "mail", _("Sent")),
+        "dropped": Look("stopped", "ban", _("Not sent")),
+        "failed": Look("failed", "alert-triangle", _("Failed")),
+    },
+    "certificate_batch": {
+        "pending": Look("waiting", "hourglass", _("Being made")),
+        "ready": Look("done", "circle-check", _("Ready")),
+        "failed": Look("failed", "alert-triangle", _("Failed")),
+        "gone": Look("stopped", "trash", _("Gone")),
+    },
     "payment": {
         "unpaid": Look("waiting", "cash", _("Unpaid")),
         "part_paid": Look("waiting", "cash", _("Part paid")),

@@ -116,19 +116,8 @@ def _rows() -> Select[UUID, str, CertificateState, str, str, str, date]:
     )
 
 
-def certificates_index(
-    db: Session,
-    *,
-    visible_to: Actor,
-    state: CertificateState | None = None,
-    search: str = "",
-    limit: int,
-    offset: int = 0,
-) -> tuple[tuple[CertificateRow, ...], int]:
-    """Certificates, newest award first, and how many there are in all.
-
-    ``search`` is a number in any spelling, or part of a number or of the student's name.
-    """
+def _found_by(visible_to: Actor, state: CertificateState | None, search: str) -> list[ColumnElement[bool]]:
+    """The condition of the list."""
     conditions = [owned_by(Certificate.operator_id, visible_to)]
     if state is not None:
         conditions.append(Certificate.state == state)
@@ -142,6 +131,36 @@ def certificates_index(
                 _said("student_name").icontains(search, autoescape=True),
             )
         )
+    return conditions
+
+
+def all_found(
+    db: Session, *, visible_to: Actor, state: CertificateState | None = None, search: str = "", limit: int
+) -> list[tuple[UUID, UUID]]:
+    """What the list shows on all its pages, as (id, operator's id) in its order; ``limit`` at most."""
+    rows = db.execute(
+        select(Certificate.id, Certificate.operator_id)
+        .where(*_found_by(visible_to, state, search))
+        .order_by(Certificate.awarded_on.desc(), Certificate.id.desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def certificates_index(
+    db: Session,
+    *,
+    visible_to: Actor,
+    state: CertificateState | None = None,
+    search: str = "",
+    limit: int,
+    offset: int = 0,
+) -> tuple[tuple[CertificateRow, ...], int]:
+    """Certificates, newest award first, and how many there are in all.
+
+    ``search`` is a number in any spelling, or part of a number or of the student's name.
+    """
+    conditions = _found_by(visible_to, state, search)
     total = db.scalar(select(func.count()).select_from(Certificate).where(*conditions)) or 0
     rows = db.execute(
         _rows()
