@@ -71,16 +71,16 @@ class PdfToPrint:
     def finish(self) -> BinaryIO:
         """See :meth:`Joined.finish`."""
         self._put_by()
-        with pikepdf.Pdf.new() as whole:
-            parts = [pikepdf.Pdf.open(part) for part in self._parts]
-            for part in parts:
-                whole.pages.extend(part.pages)
-            whole.docinfo["/Title"] = "Certificates"
-            whole.docinfo["/Keywords"] = self._mark
+        with _unnamed() as about, pikepdf.Pdf.new() as empty:
+            empty.docinfo["/Title"] = "Certificates"
+            empty.docinfo["/Keywords"] = self._mark
+            empty.save(about)
             file = _unnamed()
-            whole.save(file, object_stream_mode=pikepdf.ObjectStreamMode.generate)
-            for part in parts:
-                part.close()
+            # By QPDF's own job, which leaves pages in their files until it writes them; copied from one Pdf of ours
+            # into another, all of them would be in memory at once.
+            parts = [word for part in self._parts for word in (_path_of(part), "1-z")]
+            job = [_path_of(about), "--pages", *parts, "--", "--object-streams=generate", _path_of(file)]
+            pikepdf.Job(["pikepdf", *job]).run()
         self.close()
         return file
 
@@ -115,6 +115,7 @@ class ZipOfFiles:
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._zip.comment = mark.encode("ascii")
         self._at = at.astimezone(UTC)
+        self._handed_out = False
 
     def add(self, number: str, student_name: str, content: bytes) -> None:
         """See :meth:`Joined.add`. A PDF is compressed already, so it is stored as it is."""
@@ -128,11 +129,14 @@ class ZipOfFiles:
     def finish(self) -> BinaryIO:
         """See :meth:`Joined.finish`."""
         self._zip.close()
+        self._handed_out = True
         return self._file
 
     def close(self) -> None:
         """Let go of everything but what was handed out."""
         self._zip.close()
+        if not self._handed_out:
+            self._file.close()
 
 
 def file_name(number: str, student_name: str) -> str:
@@ -174,6 +178,12 @@ def _without_signature(page: pikepdf.Page) -> None:
 
 def _is_field(annotation: object) -> bool:
     return isinstance(annotation, pikepdf.Dictionary) and annotation.get("/Subtype") == "/Widget"
+
+
+def _path_of(file: BinaryIO) -> str:
+    """How the library opens a file of ours that has no name."""
+    file.flush()
+    return f"/dev/fd/{file.fileno()}"
 
 
 def _unnamed() -> BinaryIO:

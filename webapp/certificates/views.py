@@ -39,11 +39,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """The list, whether filters narrow it, and how many letters to families were given up."""
+    """The list, whether filters narrow it, its address with them, and how many letters to families were given up."""
 
     page: Page[pages.CertificateRow]
     filtered: bool
-    letters_given_up: int = 0
+    at: str
+    letters_given_up: int
 
 
 @bp.after_request
@@ -79,7 +80,9 @@ def list_page(asked: MultiDict[str, str]) -> tuple[ListPage, CertificateFilter]:
                 offset=args.offset,
             )
     filtered = bool(form.state.data or form.q.data)
-    return ListPage(args.page_of(rows, total), filtered, given_up), form
+    # A form that is refused is answered at another address: the list's pages are still the list's.
+    at = url_for("certificates.index", state=form.state.data or None, q=form.q.data or None)
+    return ListPage(args.page_of(rows, total), filtered, at, given_up), form
 
 
 def render_list(found: ListPage, form: CertificateFilter, batch: BatchForm, *, status: int) -> Response:
