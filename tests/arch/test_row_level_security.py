@@ -21,10 +21,14 @@ from webapp.tables import metadata
 LOOKUP_ROLE = "zonedesk_lookup"
 ACROSS = {
     "bookings_to_retry",
+    "certificate_batches_due",
+    "certificate_batches_over",
     "certificate_design_drawn",
     "certificate_design_files",
     "certificate_design_in_use",
     "certificate_files_to_erase",
+    "certificate_letters_due",
+    "certificate_letters_in_trouble",
     "certificate_of_file",
     "certificate_previews_due",
     "certificate_shown",

@@ -35,14 +35,18 @@ from tests.web.zone_rows import imports_of
 from webapp import embedded
 from webapp.accounts.queries import account_of
 from webapp.assignments.limits import Limits
+from webapp.certificates.batch_jobs import make as make_batch
+from webapp.certificates.batches import MOST
+from webapp.certificates.batches import ask as ask_for_batch
 from webapp.certificates.jobs import issue
-from webapp.certificates.rules import RequestKind
+from webapp.certificates.queries.pages import all_found
+from webapp.certificates.rules import BatchKind, RequestKind
 from webapp.certificates.service import promise_for
 from webapp.certificates.upkeep import sign_revocations
 from webapp.clients.files import LocalFileStore, Named, store_from_url
 from webapp.config import Settings
 from webapp.core.actor import Permission, Role
-from webapp.core.ids import COMPANY_ID
+from webapp.core.ids import COMPANY_ID, new_id
 from webapp.db import work as work_module
 from webapp.db.job_context import JobContext
 from webapp.db.work import Database, connect
@@ -61,6 +65,8 @@ OF_SOME_STATES = {
     "accounts.passkey",
     "accounts.join",
     "accounts.reset",
+    "certificate_batches.file",
+    "certificate_batches.show",
     "certificates.credential",
     "certificates.pdf",
     "verification.credential",
@@ -75,7 +81,7 @@ OF_SOME_STATES = {
 }
 """A booking that does not wait any more cannot be edited or proposed for, one without a trainer has none to replace and
 nothing to pause; a session that is taught is neither moved nor cancelled; a file that is not there is not found; nor is
-anybody's passkey but one's own; who comes without the link of a letter finds none that works."""
+anybody's passkey or batch but one's own; who comes without the link of a letter finds none that works."""
 
 LOOKED_AFTER = {
     "accounts.change_user_page",
@@ -113,6 +119,7 @@ FILL: dict[frozenset[str], str] = {
     frozenset({"certificate_id"}): owned("certificates", "id AS certificate_id", kind="state"),
     frozenset({"request_id"}): owned("certificate_requests", "id AS request_id", kind="kind"),
     frozenset({"household_id", "student_id"}): owned("students", "household_id, id AS student_id"),
+    frozenset({"batch_id"}): owned("certificate_batches", "id AS batch_id", kind="asked_by"),
     frozenset({"household_id"}): owned(
         "households", "id AS household_id", size="(SELECT count(*) FROM students s WHERE s.household_id = t.id)"
     ),
@@ -270,6 +277,8 @@ def demo(servers: Servers, app: Flask, settings: Settings, at: Callable[[datetim
         app.extensions["settings"] = settings.model_copy(update={"trainer_service_url": URL})
         for person in people.people[:2]:
             imports_of(person.operator_id, database, settings, by=person.actor)
+        for person in people.people:
+            _batch_of(person, context, store)
         yield people
     finally:
         app.extensions["settings"] = settings
@@ -299,6 +308,14 @@ def _ask_for_second_persons(database: Database) -> None:
     assert isinstance(request_id, UUID)
     confirm(database, request_id, now=NOW)
     ask(database, revoked, kind=RequestKind.REISSUE, now=NOW)
+
+
+def _batch_of(person: Person, ctx: JobContext, store: LocalFileStore) -> None:
+    """A file with every certificate that somebody sees, the pending one left out of it."""
+    with ctx.unit_of_work() as work:
+        chosen = all_found(work.db, visible_to=person.actor, limit=MOST)
+        ask_for_batch(work, BatchKind.ZIP, chosen, batch_id=new_id(), by=person.actor, now=NOW)
+    assert make_batch(ctx, store=store)
 
 
 def _with_people(database: Database) -> Demo:

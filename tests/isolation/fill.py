@@ -64,6 +64,8 @@ ARGUMENTS: Final[dict[frozenset[str], str]] = {
         "state, payload ->> 'student_name' = (SELECT name FROM students s WHERE s.id = student_id)",
     ),
     frozenset({"request_id"}): "SELECT id AS request_id FROM certificate_requests WHERE operator_id = :own ORDER BY id",
+    frozenset({"letter_id"}): _first("certificate_letters", "id AS letter_id", "state"),
+    frozenset({"batch_id"}): _first("certificate_batches", "id AS batch_id", "kind"),
     frozenset({"household_id"}): _first("households", "id AS household_id"),
     frozenset({"household_id", "student_id"}): _first("students", "household_id, id AS student_id"),
     frozenset({"household_id", "trainer_id"}): (

@@ -30,7 +30,10 @@ from webapp.assignments.limits import Limits
 from webapp.bookings import enquiries
 from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import DeliveryMode, EnquiryStatus
+from webapp.certificates import batches, posting
+from webapp.certificates.batch_jobs import make as make_batch
 from webapp.certificates.jobs import issue
+from webapp.certificates.rules import BatchKind
 from webapp.certificates.upkeep import sign_revocations
 from webapp.clients.files import store_from_url
 from webapp.config import Settings
@@ -316,6 +319,8 @@ def _certificates(make: Make, database: Database, settings: Settings, stories: t
     with_keys(database, settings.data_dir / "keys", now=NOW)
     assert sign_revocations(context)
     for story in stories:
+        _send_and_print(story, context)
+    for story in stories:
         done = completed_booking(make, database, f"{story.marker} Waiting", operator_id=story.operator_id)
         promise(database, done, now=TODAY + timedelta(days=1))
         _decided(make, database, settings, story)
@@ -346,6 +351,23 @@ def _decided(make: Make, database: Database, settings: Settings, story: Story) -
             ),
             {"id": ids["Renamed"]},
         )
+
+
+def _send_and_print(story: Story, context: JobContext) -> None:
+    """Letters with a certificate, one waiting and one given up, and a file of certificates."""
+    staff = story.people[Role.COMPANY_STAFF if story.operator_id == COMPANY_ID else Role.FRANCHISE_STAFF].actor
+    with context.unit_of_work() as work:
+        own = {"own": story.operator_id}
+        work.db.execute(text("UPDATE guardians SET email = 'x@family.example' WHERE operator_id = :own"), own)
+        issued = text("SELECT id FROM certificates WHERE operator_id = :own AND state = 'issued' ORDER BY id LIMIT 1")
+        certificate_id = work.db.scalars(issued, own).one()
+        for round in (1, 2):
+            posting.send_again(work, certificate_id, round=round, by=staff, now=NOW)
+        failed = "UPDATE certificate_letters SET state = 'failed', last_error = 'no-answer' WHERE occasion = 'asked-1'"
+        work.db.execute(text(f"{failed} AND operator_id = :own"), own)
+        chosen = [(certificate_id, story.operator_id)]
+        batches.ask(work, BatchKind.ZIP, chosen, batch_id=new_id(), by=staff, now=NOW)
+    assert make_batch(context)
 
 
 def _mark(world: World) -> None:

@@ -103,7 +103,8 @@ def family_with_everything(make: Make, db: Database, settings: Settings, store: 
     completed = _propose(db, staff, _command(made, zone_id, course_id, time(16), 30), trainer_id)
     _cancel(db, cancelled, staff, manager)
     _complete(db, completed, trainer_id, staff, manager, made.student_ids[0])
-    issue(JobContext(settings, db, lambda: DONE), store=store, renderer=PlainRenderer(), keys=PlainKeys())
+    sending = settings.model_copy(update={"certificate_mail_on_issue": True})
+    issue(JobContext(sending, db, lambda: DONE), store=store, renderer=PlainRenderer(), keys=PlainKeys())
     return Family(made.household_id, operator_id, admin, manager, staff, other.household_id)
 
 

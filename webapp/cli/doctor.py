@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.accounts.jobs import STUCK_AFTER
 from webapp.accounts.queries.letters import letters_in_trouble
+from webapp.certificates.queries.letters import letters_in_trouble as certificate_letters_in_trouble
 from webapp.cli.common import table
 from webapp.clients.files import FileMissing
 from webapp.clients.stores import store_of
@@ -62,6 +63,7 @@ def doctor() -> None:
         *_database(settings),
         *_processes(settings),
         *_letters(settings),
+        *_certificate_letters(),
         *_trainer_service(settings),
         _store(settings),
     ]
@@ -188,6 +190,27 @@ def _letters(settings: Settings) -> Iterator[Finding]:
         trouble.failed == 0,
         "none in the last 30 days",
         f"{trouble.failed} in the last 30 days: the log says why, at letter.failed",
+        bad=Verdict.NOTE,
+    )
+
+
+def _certificate_letters() -> Iterator[Finding]:
+    try:
+        with work.read_only() as db:
+            late, failed = certificate_letters_in_trouble(db, clock.now() - STUCK_AFTER)
+    except SQLAlchemyError:
+        return  # the database's own line says so
+    yield _found(
+        "certificate letters",
+        late == 0,
+        "none waits for long",
+        f"{late} wait for more than five minutes: does a worker run, and does the mail server answer?",
+    )
+    yield _found(
+        "certificate letters given up",
+        failed == 0,
+        "none",
+        f"{failed}: the list of certificates leads to them, with a button to try each again",
         bad=Verdict.NOTE,
     )
 

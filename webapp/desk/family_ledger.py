@@ -187,6 +187,11 @@ LEDGER: Final[Mapping[str, Held]] = {
             VERIFIED: ("kind", "reason", "state", "asked_at", "decided_at"),
         },
     ),
+    "certificate_letters": Held(
+        key="certificate_letters",
+        withheld={CHAIN: ("attempts", "next_at", "lease", "lease_until", "last_error")},
+        removed=True,
+    ),
     "audit_entries": Held(
         key="audit",
         withheld={
@@ -227,6 +232,7 @@ OF_NO_FAMILY: Final[Mapping[str, str]] = {
     "invitations": "staff",
     "letters": "to staff, about their accounts",
     "link_tokens": "in letters to staff",
+    "certificate_batches": "ids of certificates for whoever of the staff prints them; it ends when a family in it is erased",
     "courses": "the catalogue",
     "certificate_designs": "how certificates look",
     "certificate_design_drafts": "how certificates are to look",

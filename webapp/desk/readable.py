@@ -46,6 +46,7 @@ def chapters(data: FamilyData) -> tuple[Chapter, ...]:
         Chapter(_("Students"), tuple(Block(row["name"], ()) for row in data.parts["students"])),
         Chapter(_("Bookings"), tuple(_bookings(data))),
         Chapter(_("Certificates"), tuple(_certificates(data))),
+        Chapter(_("Letters with certificates"), tuple(_letters(data))),
         Chapter(_("Enquiries"), tuple(_enquiries(data))),
         Chapter(_("Kept apart from"), tuple(_apart(data))),
         Chapter(_("What happened"), tuple(_happened(data))),
@@ -170,6 +171,21 @@ def _asked_about(data: FamilyData, certificate_id: UUID) -> str:
         f"{kind_word(row['kind'])}: {reason_word(row['reason'])}" + (f", {row['words']}" if row["words"] else "")
         for row in asked
     )
+
+
+def _letters(data: FamilyData) -> Iterator[Block]:
+    certificates = {row["id"]: row["number"] for row in data.parts["certificates"]}
+    guardians = {row["id"]: row["name"] for row in data.parts["guardians"]}
+    for row in data.parts["certificate_letters"]:
+        yield Block(
+            instant(row["created_at"], "UTC"),
+            _facts(
+                (_("Certificate"), certificates.get(row["certificate_id"], "")),
+                (_("To"), guardians.get(row["guardian_id"], "")),
+                (_("Status"), status_look("certificate_letter", row["state"]).word),
+                (_("Sent"), instant(row["sent_at"], "UTC") if row["sent_at"] is not None else ""),
+            ),
+        )
 
 
 def _enquiries(data: FamilyData) -> Iterator[Block]:

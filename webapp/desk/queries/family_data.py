@@ -15,7 +15,7 @@ from webapp.assignments.models import Assignment
 from webapp.audit.models import AuditEntry
 from webapp.bookings.erasing import BookingToErase, bookings_to_erase, of_family
 from webapp.bookings.models import Booking, BookingStudent, CourseSession, Enquiry
-from webapp.certificates.models import Certificate
+from webapp.certificates.models import Certificate, CertificateLetter
 from webapp.certificates.request_models import CertificateRequest
 from webapp.certificates.rules import CertificateState
 from webapp.core.actor import Actor
@@ -126,6 +126,9 @@ def family_data(db: Session, household_id: UUID, *, visible_to: Actor) -> Family
         TrainerBlock: TrainerBlock.household_id == household_id,
         Certificate: Certificate.student_id.in_(students),
         CertificateRequest: CertificateRequest.certificate_id.in_(
+            select(Certificate.id).where(Certificate.student_id.in_(students))
+        ),
+        CertificateLetter: CertificateLetter.certificate_id.in_(
             select(Certificate.id).where(Certificate.student_id.in_(students))
         ),
     }
