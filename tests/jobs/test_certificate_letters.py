@@ -18,7 +18,7 @@ from webapp.certificates import jobs, letter_jobs, posting
 from webapp.certificates.queries import letters as queries
 from webapp.clients.mail import Envelope, MailRefused, message_of
 from webapp.core.actor import SYSTEM
-from webapp.core.errors import Conflict, Invalid, NotFound
+from webapp.core.errors import Conflict, NotFound
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
@@ -174,7 +174,7 @@ def test_a_second_click_sends_nothing_and_a_second_wish_does(
     assert ask(db, issued, round=2) == 2
     letter_jobs.send(ctx, mail=box, store=shelf)
     assert len({letter.id for letter in box.letters}) == 4, "mail programs show it again: it is another letter"
-    with pytest.raises(Invalid):
+    with pytest.raises(Conflict):
         ask(db, issued, round=9)
 
 

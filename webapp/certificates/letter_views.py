@@ -12,7 +12,7 @@ from webapp.certificates.forms import SendForm
 from webapp.certificates.queries import letters, pages
 from webapp.core import clock
 from webapp.core.actor import Permission
-from webapp.core.errors import Invalid
+from webapp.core.errors import Conflict
 from webapp.db.work import read_only, unit_of_work
 from webapp.web.access import current_actor, requires
 from webapp.web.htmx import redirect_after, render_page_or_fragment
@@ -47,7 +47,7 @@ def send(certificate_id: UUID) -> ResponseReturnValue:
     """Send the certificate to the guardians who agreed to messages."""
     form = SendForm()
     if not form.validate_on_submit() or form.round.data is None:
-        raise Invalid("letter-round", "This page is too old. Reload it and try again.")
+        raise Conflict("letter-round", "This page is too old. Reload it and try again.")
     with unit_of_work() as work:
         promised = posting.send_again(work, certificate_id, round=form.round.data, by=current_actor(), now=clock.now())
     if promised:

@@ -24,7 +24,7 @@ from webapp.certificates.queries.issuing import certificate_to_change
 from webapp.certificates.rules import CertificateState
 from webapp.certificates.service import tell
 from webapp.core.actor import SYSTEM, Actor
-from webapp.core.errors import Conflict, Invalid
+from webapp.core.errors import Conflict
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.work import Work
@@ -61,7 +61,7 @@ def send_again(work: Work, certificate_id: UUID, *, round: int, by: Actor, now: 
     """Promise a certificate to the guardians who agreed, because staff asks; returns to how many.
 
     ``round`` is the one that the page offered: a second click, or somebody else's at the same time, finds the letters
-    promised and returns 0. Raises ``NotFound``, ``Invalid`` for a round that is still to come, and ``Conflict``:
+    promised and returns 0. Raises ``NotFound``, and ``Conflict``: ``letter-round`` for a round that is still to come,
     ``certificate-erased``, ``certificate-not-issued``, ``nobody-to-write-to``, ``letters-enough``.
     """
     certificate = certificate_to_change(work.db, certificate_id, by=by)
@@ -70,7 +70,7 @@ def send_again(work: Work, certificate_id: UUID, *, round: int, by: Actor, now: 
     if round < following:
         return 0
     if round > following:
-        raise Invalid("letter-round", "This page is too old. Reload it and try again.")
+        raise Conflict("letter-round", "This page is too old. Reload it and try again.")
     if round > MOST_ROUNDS:
         raise Conflict("letters-enough", "This certificate was sent often enough. Ask the family for another address.")
     promised = _promise(work, certificate_id, certificate.operator_id, f"asked-{round}", by=by, now=now)

@@ -58,9 +58,9 @@ def unlisted(response: Response) -> Response:
 @requires(Permission.CERTIFICATE_READ)
 def index() -> ResponseReturnValue:
     """Certificates, newest award first; ``?state=`` and ``?q=`` narrow the list."""
-    found, form = list_page(request.args)
-    status = 422 if form.errors else 200
-    return render_list(found, form, BatchForm(formdata=None, which=Which.TICKED, key=new_id()), status=status)
+    found, filters = list_page(request.args)
+    status = 422 if filters.errors else 200
+    return render_list(found, filters, BatchForm(formdata=None, which=Which.TICKED, key=new_id()), status=status)
 
 
 def list_page(asked: MultiDict[str, str]) -> tuple[ListPage, CertificateFilter]:
@@ -85,10 +85,13 @@ def list_page(asked: MultiDict[str, str]) -> tuple[ListPage, CertificateFilter]:
     return ListPage(args.page_of(rows, total), filtered, at, given_up), form
 
 
-def render_list(found: ListPage, form: CertificateFilter, batch: BatchForm, *, status: int) -> Response:
+def render_list(found: ListPage, filters: CertificateFilter, batch: BatchForm, *, status: int) -> Response:
     """The list with its filters and the form that makes a batch of it."""
     page, fragment = "certificates/index.html", "certificates/_list.html"
-    return render_page_or_fragment(page, fragment, status=status, found=found, form=form, batch=batch)
+    refused = filters if filters.errors else batch  # the page's title says when a form is
+    return render_page_or_fragment(
+        page, fragment, status=status, found=found, filters=filters, batch=batch, form=refused
+    )
 
 
 @bp.get("/certificates/<uuid:certificate_id>")

@@ -232,7 +232,7 @@ OF_NO_FAMILY: Final[Mapping[str, str]] = {
     "invitations": "staff",
     "letters": "to staff, about their accounts",
     "link_tokens": "in letters to staff",
-    "certificate_batches": "ids of certificates for whoever of the staff prints them; it ends when a family in it is erased",
+    "certificate_batches": "names ids of certificates; ends when a family in it is erased",
     "courses": "the catalogue",
     "certificate_designs": "how certificates look",
     "certificate_design_drafts": "how certificates are to look",
