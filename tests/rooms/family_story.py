@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from tests.jobs.builders import DONE, PUBLIC_URL, PlainKeys, PlainRenderer, revoke, rows
+from tests.jobs.letter_box import Box
 from tests.make import Make, Person
 from tests.web.client import NOW
 from webapp.assignments import service as assignments
@@ -20,6 +21,7 @@ from webapp.bookings.enquiries import EnquiryCommand
 from webapp.bookings.rules import ClassType, DeliveryMode, EnquiryStatus
 from webapp.bookings.service import BookingCommand
 from webapp.certificates.jobs import issue
+from webapp.certificates.letter_jobs import send as send_letters
 from webapp.certificates.service import promise_for
 from webapp.clients.files import FileStore
 from webapp.config import Settings
@@ -105,6 +107,7 @@ def family_with_everything(make: Make, db: Database, settings: Settings, store: 
     _complete(db, completed, trainer_id, staff, manager, made.student_ids[0])
     sending = settings.model_copy(update={"certificate_mail_on_issue": True})
     issue(JobContext(sending, db, lambda: DONE), store=store, renderer=PlainRenderer(), keys=PlainKeys())
+    send_letters(JobContext(sending, db, lambda: DONE), mail=Box(), store=store)
     return Family(made.household_id, operator_id, admin, manager, staff, other.household_id)
 
 
