@@ -139,9 +139,7 @@ def upgrade() -> None:
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_error", sa.String(length=400), nullable=True),
-        sa.CheckConstraint(
-            "(state = 'ready') = (file_sha256 IS NOT NULL)", name=op.f("ck_certificate_batches_file")
-        ),
+        sa.CheckConstraint("(state = 'ready') = (file_sha256 IS NOT NULL)", name=op.f("ck_certificate_batches_file")),
         sa.CheckConstraint(
             "state <> 'ready' OR (expires_at IS NOT NULL AND size IS NOT NULL)",
             name=op.f("ck_certificate_batches_ready"),
@@ -150,15 +148,11 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "chosen BETWEEN 1 AND 1000 AND done BETWEEN 0 AND chosen", name=op.f("ck_certificate_batches_done")
         ),
-        sa.ForeignKeyConstraint(
-            ["operator_id"], ["operators.id"], name=op.f("fk_certificate_batches_operator_id")
-        ),
+        sa.ForeignKeyConstraint(["operator_id"], ["operators.id"], name=op.f("fk_certificate_batches_operator_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate_batches")),
         sa.UniqueConstraint("operator_id", "id", name=op.f("uq_certificate_batches_operator_id_id")),
     )
-    op.create_index(
-        "ix_certificate_batches_asked_by_asked_at", "certificate_batches", ["asked_by", "asked_at"]
-    )
+    op.create_index("ix_certificate_batches_asked_by_asked_at", "certificate_batches", ["asked_by", "asked_at"])
     op.create_index("ix_certificate_batches_asked_at", "certificate_batches", ["asked_at"])
     op.create_index(
         "ix_certificate_batches_pending",
