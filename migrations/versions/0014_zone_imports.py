@@ -141,7 +141,9 @@ def upgrade() -> None:
             "(state IN ('done', 'failed')) = (finished_at IS NOT NULL)", name=op.f("ck_zone_imports_finished")
         ),
         sa.CheckConstraint("(state IN ('done', 'failed')) = (content IS NULL)", name=op.f("ck_zone_imports_content")),
-        sa.CheckConstraint("state NOT IN ('writing', 'done') OR mode IS NOT NULL", name=op.f("ck_zone_imports_written")),
+        sa.CheckConstraint(
+            "state NOT IN ('writing', 'done') OR mode IS NOT NULL", name=op.f("ck_zone_imports_written")
+        ),
         sa.CheckConstraint("(mode IS NULL) = (asked_by_role IS NULL)", name=op.f("ck_zone_imports_asked")),
         sa.ForeignKeyConstraint(["operator_id"], ["operators.id"], name=op.f("fk_zone_imports_operator_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_zone_imports")),
@@ -175,7 +177,9 @@ def upgrade() -> None:
         sa.Column("zone", postgresql.JSONB(), nullable=True),
         sa.Column("zone_id", sa.Uuid(), nullable=True),
         sa.Column("base", sa.String(length=32), nullable=True),
-        sa.CheckConstraint("(verdict IN ('new', 'changed')) = (zone IS NOT NULL)", name=op.f("ck_zone_import_rows_zone")),
+        sa.CheckConstraint(
+            "(verdict IN ('new', 'changed')) = (zone IS NOT NULL)", name=op.f("ck_zone_import_rows_zone")
+        ),
         sa.CheckConstraint("(verdict = 'bad') = (faults <> '[]')", name=op.f("ck_zone_import_rows_faults")),
         sa.ForeignKeyConstraint(
             ["operator_id", "import_id"],
@@ -185,9 +189,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("import_id", "line", name=op.f("pk_zone_import_rows")),
     )
-    op.create_index(
-        "ix_zone_import_rows_import_id_verdict", "zone_import_rows", ["import_id", "verdict", "line"]
-    )
+    op.create_index("ix_zone_import_rows_import_id_verdict", "zone_import_rows", ["import_id", "verdict", "line"])
     for table in ("zone_imports", "zone_import_rows"):
         op.execute(f"CREATE POLICY of_operator ON {table} USING ({OWN}) WITH CHECK ({OWN})")
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")

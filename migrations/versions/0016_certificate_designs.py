@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from webapp.core.ids import COMPANY_ID
 
 revision = "0016"
-down_revision = "0012"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -66,18 +66,23 @@ FUNCTIONS = {
           WHERE n.requested_by = p.requested_by AND (n.requested_at, n.id) > (p.requested_at, p.id))
     GROUP BY p.operator_id ORDER BY min(p.requested_at)""",
     ),
-    "certificate_design_files(hashes varchar[])": (
-        "SETOF varchar",
-        """
+}
+
+NAMED_BEFORE = """
+    SELECT c.pdf_sha256 FROM certificates c WHERE c.pdf_sha256 = ANY (hashes) AND c.file_erased_at IS NULL
+    UNION
+    SELECT c.credential_sha256 FROM certificates c
+    WHERE c.credential_sha256 = ANY (hashes) AND c.file_erased_at IS NULL"""
+NAMED = f"""{NAMED_BEFORE}
+    UNION
     SELECT f.sha256
     FROM (
         SELECT unnest(ARRAY[logo_sha256, signature_sha256]) AS sha256 FROM certificate_designs
         UNION SELECT unnest(ARRAY[logo_sha256, signature_sha256]) FROM certificate_design_drafts
         UNION SELECT unnest(ARRAY[logo_sha256, signature_sha256, pdf_sha256, png_sha256]) FROM certificate_previews
     ) AS f
-    WHERE f.sha256 = ANY (hashes)""",
-    ),
-}
+    WHERE f.sha256 = ANY (hashes)"""
+"""Which files of the store are named, so that no sweep takes them; pictures and previews lie there as well from now on."""
 
 KEEP = """
 CREATE FUNCTION keep_certificate_design() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -200,19 +205,34 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT ({columns}) ON {table} TO {LOOKUP_ROLE}")
         op.execute(f"CREATE POLICY looked_up ON {table} FOR SELECT TO {LOOKUP_ROLE} USING (true)")
     for signature, (answer, question) in FUNCTIONS.items():
-        op.execute(
-            f"CREATE FUNCTION {signature} RETURNS {answer} LANGUAGE sql STABLE SECURITY DEFINER"
-            f" SET search_path = pg_catalog, public, pg_temp AS $${question}$$"
-        )
-        op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
-        op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO {APP_ROLE}")
-        op.execute(f"ALTER FUNCTION {signature} OWNER TO {LOOKUP_ROLE}")
+        ask(signature, answer, question)
+    name_files(NAMED)
     op.execute(f"REVOKE CREATE ON SCHEMA public FROM {LOOKUP_ROLE}")
 
 
 def downgrade() -> None:
+    op.execute(f"GRANT CREATE ON SCHEMA public TO {LOOKUP_ROLE}")
+    name_files(NAMED_BEFORE)
+    op.execute(f"REVOKE CREATE ON SCHEMA public FROM {LOOKUP_ROLE}")
     for signature in FUNCTIONS:
         op.execute(f"DROP FUNCTION {signature}")
     for table in reversed(TABLES):
         op.drop_table(table)
     op.execute("DROP FUNCTION keep_certificate_design()")
+
+
+def ask(signature: str, answer: str, question: str) -> None:
+    """Make a function of the role that reads across operators (see 0009)."""
+    op.execute(
+        f"CREATE FUNCTION {signature} RETURNS {answer} LANGUAGE sql STABLE SECURITY DEFINER"
+        f" SET search_path = pg_catalog, public, pg_temp AS $${question}$$"
+    )
+    op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO {APP_ROLE}")
+    op.execute(f"ALTER FUNCTION {signature} OWNER TO {LOOKUP_ROLE}")
+
+
+def name_files(question: str) -> None:
+    """Make ``files_named`` anew."""
+    op.execute("DROP FUNCTION files_named(varchar[])")
+    ask("files_named(hashes varchar[])", "SETOF varchar", question)

@@ -24,7 +24,6 @@ ACROSS = {
     "certificate_batches_due",
     "certificate_batches_over",
     "certificate_design_drawn",
-    "certificate_design_files",
     "certificate_design_in_use",
     "certificate_files_to_erase",
     "certificate_letters_due",
@@ -71,8 +70,8 @@ OPEN = {
 """The one catalogue to read, public keys and signed lists, the stamp that every change of a zone renews, and the desk's
 own housekeeping."""
 
-NOT_IN_THE_STORE = {"revocation_lists.sha256"}
-"""Hashes of what stands in the database itself."""
+NOT_IN_THE_STORE = {"revocation_lists.sha256", "certificate_batches.file_sha256"}
+"""Hashes of what stands in the database itself, or lies in an area of its own."""
 
 UNBOUND = """
     SELECT c.relname FROM pg_class c

@@ -24,7 +24,9 @@ from pyhanko.sign import PdfSignatureMetadata, PdfSigner, SimpleSigner
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from webapp.certificates.pdf import DESIGNS, FONTS, TEMPLATES, CertificatePayload, CertificateRenderer
+from webapp.certificates.designs.built_in import built_in_design
+from webapp.certificates.designs.looks import Look, inputs
+from webapp.certificates.pdf import FONTS, LAYOUTS, TEMPLATES, CertificatePayload
 from webapp.certificates.signing.certificate import self_made
 from webapp.certificates.signing.pades import FIELD, PdfSeal
 
@@ -54,8 +56,8 @@ def as_documented(private: EllipticCurvePrivateKey, certificate: str) -> Sign:
 def main() -> None:
     """Make them all, both ways."""
     payloads = [CertificatePayload.from_json(payload) for payload in json.load(sys.stdin)]
-    renderer = CertificateRenderer()
-    inputs = [(payload, renderer._inputs(payload)) for payload in payloads]
+    look = Look(built_in_design())
+    drawn = [(payload, inputs(payload, look)) for payload in payloads]
     compiler = typst.Compiler(
         root=TEMPLATES,
         font_paths=typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[FONTS]),
@@ -64,7 +66,7 @@ def main() -> None:
 
     def draw(payload: CertificatePayload, said: dict[str, str]) -> bytes:
         content = compiler.compile(
-            TEMPLATES / DESIGNS[payload.design_version],
+            TEMPLATES / LAYOUTS[look.design.layout],
             format="pdf",
             sys_inputs=said,
             pdf_standards=["a-2a"],
@@ -82,9 +84,9 @@ def main() -> None:
     }
     took = {}
     for how, sign in ways.items():
-        sign(draw(*inputs[0]))
+        sign(draw(*drawn[0]))
         began = time.perf_counter()
-        for payload, said in inputs:
+        for payload, said in drawn:
             sign(draw(payload, said))
         took[how] = time.perf_counter() - began
     print(json.dumps(took))

@@ -16,6 +16,7 @@ from tests.web.client import NOW
 from webapp.certificates.designs import queries, service
 from webapp.certificates.designs.built_in import first_draft
 from webapp.certificates.designs.rules import Design
+from webapp.certificates.queries import issuing
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.core.ids import COMPANY_ID
@@ -228,5 +229,5 @@ def test_files_that_designs_need_are_known_across_operators(db: Database, make: 
     publish(db, make.franchise(), RED)
     save(db, make.franchise(), replace(BLUE, signature="b" * 64))
     with acting_for(make.franchise()), db.read_only() as session:
-        assert queries.files_named(session, ["a" * 64, "b" * 64, "c" * 64]) == {"a" * 64, "b" * 64}
-        assert queries.files_named(session, []) == frozenset()
+        assert issuing.files_named(session, ["a" * 64, "b" * 64, "c" * 64]) == {"a" * 64, "b" * 64}
+        assert issuing.files_named(session, []) == frozenset()

@@ -13,10 +13,11 @@ from flask.typing import ResponseReturnValue
 
 from webapp.audit import reading
 from webapp.certificates import batches
+from webapp.certificates.away import store_away
 from webapp.certificates.forms import BatchForm, Which
 from webapp.certificates.queries import batches as queries
 from webapp.certificates.queries import pages
-from webapp.certificates.views import list_page, render_list, store_away
+from webapp.certificates.views import list_page, render_list
 from webapp.clients.files import FileMissing
 from webapp.clients.stores import BATCHES, store_of
 from webapp.config import Settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,8 +25,6 @@ _DRAWN = text(
     "SELECT content, logo_sha256, signature_sha256"
     " FROM certificate_design_drawn(:operator_id, CAST(:number AS integer))"
 )
-# As above, of every operator; hashes only.
-_FILES = text("SELECT * FROM certificate_design_files(CAST(:hashes AS varchar[]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +90,6 @@ def drawn(db: Session, operator_id: UUID, number: int) -> Design | None:
     """A published version, for drawing certificates that name it."""
     found = db.execute(_DRAWN, {"operator_id": operator_id, "number": number}).one_or_none()
     return _design(found) if found is not None else None
-
-
-def files_named(db: Session, hashes: Collection[str]) -> frozenset[str]:
-    """Those of the given hashes that designs, drafts and previews of any operator need: no sweep may take them."""
-    return frozenset(db.scalars(_FILES, {"hashes": list(hashes)}))
 
 
 def designs_index(
