@@ -1,5 +1,6 @@
 // The map of zones: on the form it draws, on a zone's page it shows, on the lookup it asks. A page without it says and
 // does the same in words and fields. Needs Leaflet, and Leaflet-Geoman where it draws.
+"use strict";
 
 import { drawing } from "./map/draw.js";
 import { lay } from "./map/ground.js";

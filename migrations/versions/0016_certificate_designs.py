@@ -75,13 +75,13 @@ NAMED_BEFORE = """
     WHERE c.credential_sha256 = ANY (hashes) AND c.file_erased_at IS NULL"""
 NAMED = f"""{NAMED_BEFORE}
     UNION
-    SELECT f.sha256
+    SELECT f.hash
     FROM (
-        SELECT unnest(ARRAY[logo_sha256, signature_sha256]) AS sha256 FROM certificate_designs
+        SELECT unnest(ARRAY[logo_sha256, signature_sha256]) AS hash FROM certificate_designs
         UNION SELECT unnest(ARRAY[logo_sha256, signature_sha256]) FROM certificate_design_drafts
         UNION SELECT unnest(ARRAY[logo_sha256, signature_sha256, pdf_sha256, png_sha256]) FROM certificate_previews
     ) AS f
-    WHERE f.sha256 = ANY (hashes)"""
+    WHERE f.hash = ANY (hashes)"""
 """Which files of the store are named, so that no sweep takes them; pictures and previews lie there as well from now on."""
 
 KEEP = """

@@ -160,6 +160,52 @@ def test_files_are_listed_by_age_and_nothing_else_is(place: Place) -> None:
     assert place.store.forget_unfinished(datetime.now(UTC) - SOON) == 0
 
 
+def swept(store: LargeFileStore, *named: str, young: bool = False) -> int:
+    """Sweep as if a day had gone by since the last, unless what lies there is young."""
+    asked: set[str] = set()
+
+    def known(hashes: frozenset[str]) -> frozenset[str]:
+        asked.update(hashes)
+        return hashes & frozenset(named)
+
+    removed = store.sweep(known, older_than=SOON if young else -SOON)
+    assert not (young and asked)
+    return removed
+
+
+def test_what_no_row_names_goes_in_two_steps_and_is_read_until_then(store: LargeFileStore) -> None:
+    orphan, kept = store.put(b"orphan", media_type=PDF), store.put(b"kept", media_type=PDF)
+    assert swept(store, kept, young=True) == 0
+    assert swept(store, kept) == 0
+    found = io.BytesIO()
+    store.fetch(orphan, found)
+    assert store.get(orphan) == found.getvalue() == b"orphan", "set aside, and still read"
+    assert swept(store, kept) == 1
+    with pytest.raises(FileMissing):
+        store.get(orphan)
+    assert store.get(kept) == b"kept"
+
+
+def test_what_is_named_meanwhile_comes_back(store: LargeFileStore) -> None:
+    late = store.put(b"late", media_type=PDF)
+    assert swept(store) == 0
+    assert swept(store, late) == 0
+    assert swept(store, late) == 0
+    assert list(store.kept_before(in_future())) == [late]
+    assert swept(store) == 0
+    store.put(b"late", media_type=PDF)  # anew, while it lies aside
+    assert swept(store, late) == 0
+    assert store.get(late) == b"late"
+
+
+def test_what_lies_aside_is_removed_with_its_family(store: LargeFileStore) -> None:
+    sha256 = store.put(b"of an erased family", media_type=PDF)
+    assert swept(store) == 0
+    store.remove(sha256)
+    with pytest.raises(FileMissing):
+        store.get(sha256)
+
+
 def test_an_empty_store_lists_nothing(store: LargeFileStore) -> None:
     assert list(store.kept_before(in_future())) == []
 

@@ -139,7 +139,7 @@ def test_beginnings_go_and_what_is_no_file_of_the_store_stays(store: LocalFileSt
 
 
 def test_many_are_asked_about_at_a_time(store: LocalFileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.clients.files._ASKED_AT_ONCE", 4)
+    monkeypatch.setattr("webapp.clients.files.ASKED_AT_ONCE", 4)
     kept = {store.put(str(number).encode(), media_type=JSON) for number in range(10)}
     a_day_later(tmp_path)
     asked: list[int] = []

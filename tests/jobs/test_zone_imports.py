@@ -225,6 +225,18 @@ def test_ground_of_another_operator_needs_a_reason_and_is_named(
     )
     ((kept,),) = rows(db, "SELECT disputes FROM zone_import_rows WHERE line = 3")
     assert kept[0][:2] == ["Vizag Learning", "Theirs"]  # type: ignore[index]  # a list, as it is kept
+    confirmed(db, import_id, admin.actor, ImportMode.GOOD)
+    work_off(ctx)
+    versions = "SELECT name, number, reason FROM zone_versions WHERE name IN ('B', 'C') ORDER BY name"
+    assert rows(db, versions) == [("B", 1, "Both agreed"), ("C", 1, None)]
+    again = sent(db, line("B", radius=4, reason="Both agreed again"), by=admin.actor)
+    work_off(ctx)
+    confirmed(db, again, admin.actor)
+    work_off(ctx)
+    assert rows(db, "SELECT number, reason, changed_by_name FROM zone_versions WHERE name = 'B' ORDER BY number") == [
+        (1, "Both agreed", admin.actor.name),
+        (2, "Both agreed again", admin.actor.name),
+    ]
 
 
 def test_where_disputes_are_refused_no_reason_helps(db: Database, ctx: JobContext, admin: Person, make: Make) -> None:

@@ -22,10 +22,10 @@ Thing = TypeVar("Thing")
 _INSERT: Final = text("""
     INSERT INTO zones (id, franchise_id, created_at, name, name_key, label, kind, center_lat, center_lng, radius_km,
                        ring, max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active,
-                       changed_at, changed_by, changed_by_name)
+                       changed_at, changed_by, changed_by_name, change_reason)
     SELECT id, franchise_id, created_at, name, name_key, label, kind, center_lat, center_lng, radius_km, ring,
            max_travel_km, bounds, area_km2, time_zone, travel_buffer_minutes, active,
-           changed_at, changed_by, changed_by_name
+           changed_at, changed_by, changed_by_name, change_reason
     FROM jsonb_populate_recordset(CAST(NULL AS zones), CAST(:rows AS jsonb))
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -37,7 +37,7 @@ _UPDATE: Final = text("""
         bounds = r.bounds, area_km2 = r.area_km2, time_zone = r.time_zone,
         travel_buffer_minutes = r.travel_buffer_minutes, active = r.active,
         changed_at = greatest(r.changed_at, z.changed_at + interval '1 microsecond'), changed_by = r.changed_by,
-        changed_by_name = r.changed_by_name, change_reason = NULL
+        changed_by_name = r.changed_by_name, change_reason = r.change_reason
     FROM jsonb_populate_recordset(CAST(NULL AS zones), CAST(:rows AS jsonb)) AS r
     WHERE z.id = r.id
 """)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -146,11 +147,26 @@ def import_zones(work: Work, zones: Iterable[FileZone], *, operator_id: UUID, by
     return plan
 
 
-def draw_all(work: Work, zones: Sequence[SoundZone], *, operator_id: UUID, by: Actor, now: datetime) -> None:
-    """Draw sound zones of one operator in two statements. Raises ``Invalid`` for a name that is taken."""
+def draw_all(
+    work: Work,
+    zones: Sequence[SoundZone],
+    *,
+    operator_id: UUID,
+    by: Actor,
+    now: datetime,
+    reasons: Sequence[str | None] = (),
+) -> None:
+    """Draw sound zones of one operator in two statements, each for its reason, where there are any.
+
+    Raises ``Invalid`` for a name that is taken.
+    """
     drawn = {new_id(): zone for zone in zones}
     own = {"franchise_id": franchise_of(operator_id), "created_at": now, **_told_by(by, now)}
-    done = bulk.insert_zones(work.db, [{"id": id_, **own, **zone.columns} for id_, zone in drawn.items()])
+    rows = [
+        {"id": id_, **own, "change_reason": why, **zone.columns}
+        for (id_, zone), why in zip_longest(drawn.items(), reasons)
+    ]
+    done = bulk.insert_zones(work.db, rows)
     for zone_id, zone in drawn.items():
         if zone_id not in done:
             raise _name_taken(zone.command.name)
@@ -173,11 +189,16 @@ def change_all(
     operator_id: UUID,
     by: Actor,
     now: datetime,
+    reasons: Mapping[UUID, str | None] | None = None,
 ) -> None:
-    """Change locked zones of one operator in two statements; ``known`` is what they are. Raises like ``change``."""
+    """Change locked zones of one operator in two statements, each for its reason; ``known`` is what they are.
+
+    Raises like ``change``.
+    """
+    told, why = _told_by(by, now), reasons or {}
+    rows = [{"id": id_, **zone.columns, **told, "change_reason": why.get(id_)} for id_, zone in changed.items()]
     try:
-        told = _told_by(by, now)
-        bulk.update_zones(work.db, [{"id": id_, **zone.columns, **told} for id_, zone in changed.items()])
+        bulk.update_zones(work.db, rows)
     except IntegrityError as error:
         _refuse(error, {str(id_): zone.command.name for id_, zone in changed.items()})
     facts = {id_: changed_facts(known[id_], zone.command) for id_, zone in changed.items()}

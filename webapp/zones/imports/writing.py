@@ -77,12 +77,19 @@ def _write(database: Database, work: Work, held: Claim, asking: Disputes, now: C
         changed = [row for row in batch if row.verdict is Verdict.CHANGED]
         known = queries.zones_by_key(work.db, held.operator_id, [row.key for row in changed]) if changed else {}
         at, owner = now(), held.operator_id
-        if drawn := [row.zone for row in batch if row.verdict is Verdict.NEW and row.zone is not None]:
-            service.draw_all(work, drawn, operator_id=owner, by=held.by, now=at)
+        if new := [(row.zone, row.reason or None) for row in batch if row.verdict is Verdict.NEW and row.zone]:
+            drawn, reasons = zip(*new, strict=True)
+            service.draw_all(work, drawn, operator_id=owner, by=held.by, now=at, reasons=reasons)
         if changed:
             zones = {row.zone_id: row.zone for row in changed if row.zone_id is not None and row.zone is not None}
             service.change_all(
-                work, zones, {zone.id: zone.command for zone in known.values()}, operator_id=owner, by=held.by, now=at
+                work,
+                zones,
+                {zone.id: zone.command for zone in known.values()},
+                operator_id=owner,
+                by=held.by,
+                now=at,
+                reasons={row.zone_id: row.reason or None for row in changed if row.zone_id is not None},
             )
         done[Verdict.NEW] += len(batch) - len(changed)
         done[Verdict.CHANGED] += len(changed)
