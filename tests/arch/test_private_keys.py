@@ -52,7 +52,7 @@ def test_the_web_process_opens_no_key_and_loads_nothing_that_could(
 
 
 OF_THE_STORE = {"certificate_store_key_id"}
-"""The name under which the store of files knows the desk: the web reads files there as well, and signs nothing with it."""
+"""Under which name the store of files knows the desk: the web reads files there as well, and signs nothing with it."""
 
 
 def test_no_setting_of_the_desk_says_where_keys_are() -> None:

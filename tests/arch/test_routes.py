@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.routing import Rule
 
 from tests.web.client import DeskClient
 from webapp.web.access import guard_of
@@ -122,6 +124,13 @@ def test_an_anonymous_visitor_is_sent_to_sign_in_from_every_other_page(app: Flas
 def all_uuids(rule: str) -> bool:
     """Whether every argument of a rule is a UUID, so that any id will do."""
     return all(part.startswith("<uuid:") for part in rule.split("/") if part.startswith("<"))
+
+
+def any_values(rule: Rule, id_: object) -> dict[str, Any]:
+    """Something for every argument of a rule: ``id_``, or a number or one of some words where those are wanted."""
+    wanted = re.findall(r"<(?:(int|any)(?:\((\w+)[^)]*\))?:)?[^<>]*?(\w+)>", rule.rule)
+    kinds = {name: (kind, word) for kind, word, name in wanted}
+    return {name: {"int": 1, "any": kinds[name][1]}.get(kinds[name][0], id_) for name in rule.arguments}
 
 
 def test_every_changing_route_refuses_a_request_without_a_token(app: Flask, client: DeskClient) -> None:

@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from tests.jobs.builders import DONE, PlainDrawer, Shelf, completed_booking, promise, rows, states, until
+from tests.certificate_keys import with_keys
+from tests.jobs.builders import DONE, PlainDrawer, PlainKeys, Shelf, completed_booking, promise, rows, states, until
 from tests.jobs.conftest import OwnDesk
 from tests.jobs.designed import PICTURES
 from tests.make import Make
@@ -233,10 +234,12 @@ def test_a_certificate_whose_picture_is_lost_says_so_and_is_made_when_it_is_back
     with db.unit_of_work() as work:
         service.publish(work, ours, by=SYSTEM, now=DONE, seen=1)
     promise(db, completed_booking(make, db, operator_id=ours))
-    certificates.issue(ctx, store=shelf, renderer=Asking(jobs.KeptLooks(ctx, shelf)))
+    certificates.issue(ctx, store=shelf, renderer=Asking(jobs.KeptLooks(ctx, shelf)), keys=PlainKeys())
     assert rows(db, "SELECT state, last_error FROM certificates") == [("pending", "picture-missing")]
     shelf.put(logo, media_type="image/png")
-    certificates.issue(later(ctx, timedelta(hours=1)), store=shelf, renderer=Asking(jobs.KeptLooks(ctx, shelf)))
+    certificates.issue(
+        later(ctx, timedelta(hours=1)), store=shelf, renderer=Asking(jobs.KeptLooks(ctx, shelf)), keys=PlainKeys()
+    )
     assert states(db) == {"issued": 1}
 
 
@@ -245,6 +248,7 @@ def test_a_real_worker_draws_previews_and_certificates_of_old_and_new_designs(de
     db, make = desk.database, desk.make
     store = store_from_url(desk.settings.certificate_store_url)
     ours, admin = make.franchise(), make.admin().actor
+    with_keys(db, desk.settings.data_dir / "keys", now=DONE)
     promise(db, completed_booking(make, db, "Meena Rao", operator_id=ours))
     kept = {part: store.put(png, media_type="image/png") for part, png in PICTURES.items()}
     design = replace(DESIGN, logo=kept[Part.LOGO], signature=kept[Part.SIGNATURE])

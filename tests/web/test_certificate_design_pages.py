@@ -15,7 +15,7 @@ from flask import Flask
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from tests.jobs.builders import PlainDrawer, completed_booking, promise, rows
+from tests.jobs.builders import PlainDrawer, PlainKeys, completed_booking, promise, rows
 from tests.jobs.designed import logo, png, signature
 from tests.make import Make
 from tests.web.client import NOW, Bell, DeskClient
@@ -373,7 +373,7 @@ def test_a_certificate_that_no_font_can_set_says_which_characters(
             raise RenderFailed("student_name …", code="name-no-font")
 
     (certificate_id,) = promise(db, completed_booking(make, db, "小美 Asha"), now=NOW)
-    certificates.issue(ctx, renderer=Refusing())
+    certificates.issue(ctx, renderer=Refusing(), keys=PlainKeys())
     client.sign_in(make.staff())
     page = client.get("certificates.show", certificate_id=certificate_id).text
     assert "characters that no font of the desk can set: 小 美" in page

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests.jobs.builders import completed_booking, promise, rows
+from tests.jobs.builders import PlainKeys, completed_booking, promise, rows
 from tests.jobs.letter_box import Box
 from tests.jobs.pdfs import SignedLooking, pages_of
 from tests.make import Make, Person
@@ -46,7 +46,7 @@ def issue(make: Make, db: Database, ctx: JobContext) -> Callable[..., list[UUID]
             ids += promise(db, completed_booking(make, db, name, operator_id=operator_id), now=NOW)
         with db.unit_of_work() as work:
             work.db.execute(text("UPDATE guardians SET email = 'asha@family.example', name = 'Asha Rao'"))
-        jobs.issue(ctx, renderer=SignedLooking())
+        jobs.issue(ctx, renderer=SignedLooking(), keys=PlainKeys())
         return ids
 
     return do
@@ -277,10 +277,12 @@ def test_more_than_a_thousand_are_refused(
         work.db.execute(
             text(
                 "INSERT INTO certificates (id, operator_id, booking_id, student_id, number, token, state, payload,"
-                " awarded_on, created_at, attempts, next_at, replaced_by_id, issued_at, pdf_sha256)"
+                " awarded_on, created_at, attempts, next_at, replaced_by_id, issued_at, pdf_sha256,"
+                " salt, awarded_at, valid_from)"
                 " SELECT gen_random_uuid(), c.operator_id, c.booking_id, c.student_id,"
                 " 'ZD-27-' || lpad(n::text, 5, '0') || '-00000', n::text, 'replaced', c.payload, c.awarded_on,"
-                " c.created_at, 0, c.next_at, c.id, c.issued_at, c.pdf_sha256"
+                " c.created_at, 0, c.next_at, c.id, c.issued_at, c.pdf_sha256,"
+                " c.salt, c.awarded_at, c.valid_from"
                 " FROM certificates c, generate_series(1, :most) AS n"
             ),
             {"most": MOST},

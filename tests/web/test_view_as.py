@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from tests.arch.test_routes import any_values
 from tests.make import Make, Person
 from tests.web.client import NOW, DeskClient
 from webapp.accounts import managing
@@ -132,8 +133,7 @@ def test_every_unsafe_route_there_is_is_refused(client: DeskClient, make: Make, 
         if not UNSAFE & (rule.methods or set()) or rule.endpoint in STILL_OPEN:
             continue
         with app.test_request_context():
-            values: dict[str, Any] = {name: value_for(name, rule.rule) for name in rule.arguments}
-            url = app.url_for(rule.endpoint, **values)
+            url = app.url_for(rule.endpoint, **any_values(rule, new_id()))
         for method in sorted(UNSAFE & (rule.methods or set())):
             for htmx in (False, True):
                 answer = client.open(url, method=method, htmx=htmx)
@@ -143,11 +143,6 @@ def test_every_unsafe_route_there_is_is_refused(client: DeskClient, make: Make, 
     assert asked > 20
     assert client.get("courses.index").status_code == 200
     assert BANNER in client.get("courses.index").text
-
-
-def value_for(name: str, rule: str) -> object:
-    """A value for an argument of a rule: an id, a number or a word."""
-    return new_id() if f"<uuid:{name}>" in rule else 1 if f"<int:{name}>" in rule else "word"
 
 
 def test_acts_of_weight_and_the_own_account_are_out_of_reach(client: DeskClient, make: Make, app: Flask) -> None:
@@ -160,8 +155,7 @@ def test_acts_of_weight_and_the_own_account_are_out_of_reach(client: DeskClient,
         if not weighty or "GET" not in (rule.methods or ()) or rule.endpoint in STILL_OPEN:
             continue
         with app.test_request_context():
-            values: dict[str, Any] = {name: value_for(name, rule.rule) for name in rule.arguments}
-            url = app.url_for(rule.endpoint, **values)
+            url = app.url_for(rule.endpoint, **any_values(rule, new_id()))
         answer = client.get(url)
         assert answer.status_code == 403, rule.rule
         assert "reading only" in answer.text

@@ -156,7 +156,7 @@ def test_what_cannot_be_is_said_at_its_field(client: DeskClient, make: Make, db:
 
 POLYGON = FORM | {"kind": "polygon", "max_travel_km": "5"}
 HUNDRED_THOUSAND = "\n".join(f"17.{n:06d}, 83.{n:06d}" for n in range(100_000))
-TEETH = "\n".join([f"{17 + n % 2 / 100}, {83 + n / 3000}" for n in range(2000)] + ["18, 83.5"])
+TEETH = "\n".join([f"{17 + n % 2 / 100}, {83 + n / 3000:.6f}" for n in range(2000)] + ["18, 82"])
 BOWTIE = "17.0, 83.0\n17.1, 83.1\n17.1, 83.0\n17.0, 83.1"
 HOLED = {
     "type": "Polygon",
