@@ -26,6 +26,7 @@ from tests.faults import certificate_checkers as checkers
 from tests.faults.history import History
 from tests.faults.over_http import SECRET, Browser, browsers
 from tests.faults.processes import Processes, free_port
+from tests.jobs.builders import revoke
 from tests.make import Person
 from tests.services import migrate
 from webapp import embedded
@@ -36,6 +37,7 @@ from webapp.core.ids import COMPANY_ID
 from webapp.db.tenancy import acting_as
 from webapp.db.work import Database, connect
 from webapp.embedded.place import stand_in
+from webapp.queue.doorbell import Doorbell
 
 WORKERS = 2
 SWEEPERS = 2
@@ -158,9 +160,17 @@ class CertificateDesk:
             return db.execute(sql.encode(), parameters).fetchall()
 
     def execute(self, sql: str, *parameters: Any) -> None:
-        """Change the database past every rule."""
+        """Change the database past every policy."""
         with psycopg.connect(self.address, autocommit=True) as db:
             db.execute(sql.encode(), parameters)
+
+    def revoke(self, certificate_id: UUID) -> None:
+        """Revoke a certificate as two people do, from this process."""
+        engine = connect(self.running.urls.database_url, pool_size=2)
+        with acting_as(SYSTEM):
+            ring = Doorbell(self.running.urls.redis_url, timeout=5).ring
+            revoke(Database(engine, ring), certificate_id, now=datetime.now(UTC))
+        engine.dispose()
 
     def certificates(self, booking: Taught, *states: str) -> list[UUID]:
         """A booking's certificates that are in one of some states."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from tests.bench.report import Row
 from tests.certificate_keys import small_pdf, with_keys
@@ -33,7 +32,7 @@ from tests.credential_samples import (
     signing,
 )
 from tests.faults.world import SEED, exactly, report, sized
-from tests.jobs.builders import DONE, completed_booking, promise, rows
+from tests.jobs.builders import DONE, completed_booking, promise, revoke, rows
 from tests.make import Make
 from tests.oracles import node
 from tests.tampering import tampered
@@ -217,9 +216,7 @@ def test_it_verifies_what_a_job_stored_by_what_the_desk_serves(
     found = verdicts(oracle, credentials, documents=everything())
     assert [one["why"] for one in found if not one["verified"]] == []
 
-    with db.unit_of_work() as work:
-        void = {"id": ids[0], "now": DONE}
-        work.db.execute(text("UPDATE certificates SET state = 'revoked', revoked_at = :now WHERE id = :id"), void)
+    revoke(db, ids[0])
     assert upkeep.sign_revocations(ctx) == 1
     found = verdicts(oracle, credentials, documents=everything())
     refused = [credential["id"] for credential, one in zip(credentials, found, strict=True) if not one["verified"]]

@@ -22,8 +22,6 @@ from tests.faults.world import exactly, none_of, recorded, report, sized
 from webapp.certificates.jobs import BATCH
 from webapp.certificates.service import MAX_ATTEMPTS
 from webapp.core.failpoints import Failpoint
-from webapp.core.job_names import JobName
-from webapp.queue.doorbell import Doorbell
 
 pytestmark = pytest.mark.faults
 
@@ -127,14 +125,10 @@ def erased(desk: CertificateDesk, booking: Taught) -> None:
 
 
 def revoked(desk: CertificateDesk, booking: Taught) -> None:
-    """The certificates are issued, one is revoked, and the list of the void ones is asked for."""
+    """The certificates are issued, two people revoke one, and the list of the void ones is asked for."""
     desk.complete_at_last(booking)
     desk.until(lambda: len(desk.certificates(booking, "issued")) == STUDENTS, "they are issued")
-    desk.execute(
-        "UPDATE certificates SET state = 'revoked', revoked_at = now(), revoked_reason = 'a mistake' WHERE id = %s",
-        desk.certificates(booking, "issued")[0],
-    )
-    Doorbell(desk.running.urls.redis_url, timeout=5).ring(JobName.SIGN_REVOCATIONS, {})
+    desk.revoke(desk.certificates(booking, "issued")[0])
 
 
 # Those of the web lie apart: its servers take their time to come up again.

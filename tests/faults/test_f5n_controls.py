@@ -78,7 +78,7 @@ DAMAGES: tuple[tuple[str, list[str]], ...] = (
     ("completed by halves", ["UPDATE bookings SET status = 'in_progress', completed_at = NULL"]),
     (
         "void and on no list",
-        [f"UPDATE certificates SET state = 'revoked', revoked_at = now(), revoked_reason = 'x' {ONE}"],
+        [FREE_HAND, f"UPDATE certificates SET state = 'revoked', revoked_at = now(), revoked_reason = 'x' {ONE}"],
     ),
     ("files not erased", [FREE_HAND, f"UPDATE certificates SET erased_at = now(), salt = NULL {ONE}"]),
     ("files missing or changed", [FREE_HAND, f"UPDATE certificates SET pdf_sha256 = repeat('0', 64) {ONE}"]),

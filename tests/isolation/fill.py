@@ -35,7 +35,6 @@ NOT_REACHED: Final = {
     "desk.move_session": "tests/web/test_move_page.py, with a time that the engine has found free",
     "desk.pause_series": "tests/web/test_pause_page.py, with a break that the series can take",
     "desk.propose_substitute": "tests/web/test_substitute_page.py, with sessions and a trainer who is free",
-    "zone_files.send": "tests/web/test_zone_files.py, with a file",
     "trainer_hooks.receive": "tests/syncing/test_hooks.py, with a signature",
     "verification.check_file": "tests/web/test_verify_files.py, with a file",
 }
