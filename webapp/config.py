@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from webapp.config_checks import (
+    DEFAULT_SECRET,
+    MINIMUM_SECRET,
+    fits_a_header,
+    is_geocoder,
+    is_hook_secret,
+    is_service_address,
+    is_weak,
+    postgres_is_private,
+    redis_is_private,
+    store_is_private,
+    tile_host,
+)
 from webapp.core.actor import ALWAYS_SECOND_FACTOR, Role
-from webapp.core.failpoints import LOOPBACK, may_arm
+from webapp.core.failpoints import may_arm
 
-DEFAULT_SECRET = "development-only-secret-key-never-for-production"  # noqa: S105 - production refuses it
-MINIMUM_SECRET = 32
 _FROM_FILES = (
     "secret_key",
     "secret_key_previous",
@@ -37,15 +47,8 @@ _FROM_FILES = (
     "geocoder_url",
 )
 ALL_ROLES = "all"
-_LETTERS: Final = 10
-"""Fewer different characters than this, and a key was typed, not drawn."""
 _RATE: Final = r"\s*\d+\s*(?:/|per)\s*(?:[1-9]\d*\s*)?(?:second|minute|hour|day)s?\s*"
 _RATES: Final = re.compile(f"{_RATE}(?:[;,]{_RATE})*", re.IGNORECASE)
-_TILES: Final = re.compile(
-    r"(?P<host>https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[0-9]{1,5})?)(?P<path>/[\x21-\x7e]*)", re.IGNORECASE
-)
-_HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
-_ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
 
 class Environment(StrEnum):
@@ -210,16 +213,16 @@ class Settings(BaseSettings):
             raise ValueError("CERTIFICATE_STORE is written file:///absolute/path or s3://bucket/prefix.")
         if (self.certificate_store_key_id is None) != (self.certificate_store_secret is None):
             raise ValueError("CERTIFICATE_STORE_KEY_ID and CERTIFICATE_STORE_SECRET go together: set both or neither.")
-        if self.certificate_store_endpoint is not None and not _is_service_address(self.certificate_store_endpoint):
+        if self.certificate_store_endpoint is not None and not is_service_address(self.certificate_store_endpoint):
             raise ValueError("CERTIFICATE_STORE_ENDPOINT is written https://objects.example.org, without a query.")
         address = urlsplit(self.public_url)
         if address.scheme not in ("http", "https") or not address.hostname or address.username is not None:
             raise ValueError("PUBLIC_URL has to be a whole address, as in https://desk.example.org.")
         if ":" in address.hostname:
             raise ValueError("PUBLIC_URL needs a name or an IPv4 address as its host.")
-        if self.trainer_service_url is not None and not _is_service_address(self.trainer_service_url):
+        if self.trainer_service_url is not None and not is_service_address(self.trainer_service_url):
             raise ValueError("TRAINER_SERVICE_URL is written https://trainers.example.org, without query or user name.")
-        if not _fits_a_header(self.trainer_service_token or ""):
+        if not fits_a_header(self.trainer_service_token or ""):
             raise ValueError("TRAINER_SERVICE_TOKEN holds a letter that no header can carry.")
         if not all(is_hook_secret(secret) for secret in self.trainer_hook_secret_list):
             raise ValueError("TRAINER_SERVICE_HOOK_SECRETS are written whsec_… and hold 24 bytes or more in base64.")
@@ -227,7 +230,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 "MAP_TILE_URL is written https://tiles.example.org/{z}/{x}/{y}.png: one host, without a user name."
             )
-        if self.geocoder_url is not None and not _is_geocoder(self.geocoder_url):
+        if self.geocoder_url is not None and not is_geocoder(self.geocoder_url):
             raise ValueError("GEOCODER_URL is written https://geocoder.example.org/search, without a user name.")
         if self.failpoints is not None and not may_arm(self.public_url):
             raise ValueError("ZONEDESK_FAILPOINTS is for test rigs: PUBLIC_URL has to be on this machine.")
@@ -261,7 +264,7 @@ class Settings(BaseSettings):
             return
         if self.geocoder_url is not None and urlsplit(self.geocoder_url).scheme != "https":
             yield "GEOCODER_URL would send addresses of families in clear text: use https://."
-        if self.certificate_store_endpoint is not None and not _store_is_private(self.certificate_store_endpoint):
+        if self.certificate_store_endpoint is not None and not store_is_private(self.certificate_store_endpoint):
             yield "CERTIFICATE_STORE_ENDPOINT would send certificates in clear text: use https://."
         if self.trainer_service_url is not None and urlsplit(self.trainer_service_url).scheme != "https":
             yield "TRAINER_SERVICE_URL would send names and a token in clear text: use https://."
@@ -345,78 +348,6 @@ class Settings(BaseSettings):
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip().lower() for word in text.split(",") if word.strip())
-
-
-def is_hook_secret(text: str) -> bool:
-    """Whether a text is a secret of the Standard Webhooks: ``whsec_`` and 24 to 64 bytes in base64."""
-    try:
-        return text.startswith("whsec_") and 24 <= len(b64decode(text.removeprefix("whsec_"), validate=True)) <= 64
-    except ValueError:
-        return False
-
-
-def _is_service_address(text: str) -> bool:
-    address = urlsplit(text)
-    plain = address.username is None and not address.query and not address.fragment
-    return address.scheme in ("http", "https") and bool(address.hostname) and plain
-
-
-def tile_host(url: str) -> str | None:
-    """Scheme, host and port of an address of tiles, for ``img-src``; ``None`` where the address is no such thing.
-
-    A host with a placeholder in it would be several, and is refused; so is anything that could end the directive.
-    """
-    found = _TILES.fullmatch(url)
-    wanted = found is not None and all(f"{{{name}}}" in found["path"] for name in "zxy")
-    return found["host"] if found is not None and wanted else None
-
-
-def _is_geocoder(text: str) -> bool:
-    address = urlsplit(text)
-    host = _HOST.fullmatch(address.hostname or "") is not None and address.username is None
-    return address.scheme in ("http", "https") and host and _fits_a_header(text)
-
-
-def _store_is_private(url: str) -> bool:
-    """Whether what is said to this store crosses no network, or crosses it encrypted."""
-    address = urlsplit(url)
-    return address.scheme == "https" or address.hostname in LOOPBACK
-
-
-def _fits_a_header(token: str) -> bool:
-    """Whether a token can be sent as it is: where it could not, the error about it would quote it."""
-    return all("!" <= letter <= "~" for letter in token)
-
-
-def is_weak(key: str) -> bool:
-    """Whether a key is the default one, short, or of so few letters that nobody drew it by chance."""
-    return key == DEFAULT_SECRET or len(key) < MINIMUM_SECRET or len(set(key)) < _LETTERS
-
-
-def postgres_is_private(url: str) -> bool:
-    """Whether what is said to this PostgreSQL crosses no network, or crosses it encrypted."""
-    parts = urlsplit(url)
-    said = parse_qs(parts.query)
-    hosts = [_host(one) for one in parts.netloc.rpartition("@")[2].split(",")]
-    hosts += [host for key in ("host", "hostaddr") for value in said.get(key, ()) for host in value.split(",")]
-    if all(not host or host.startswith("/") or host in LOOPBACK for host in hosts):
-        return True
-    return said.get("sslmode", [""])[-1] in _ENCRYPTED
-
-
-def redis_is_private(url: str) -> bool:
-    """Whether what is said to this Valkey crosses no network, or crosses it encrypted to a server that was checked."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix" or (parts.hostname or "localhost") in LOOPBACK:
-        return True
-    said = parse_qs(parts.query)
-    return parts.scheme == "rediss" and said.get("ssl_cert_reqs", ["required"])[-1].lower() == "required"
-
-
-def _host(text: str) -> str:
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0].lower()
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -6,8 +6,9 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -22,6 +23,7 @@ from webapp.certificates.service import Claim
 from webapp.clients.files import FileMissing, Named
 from webapp.core.actor import SYSTEM, Actor, ActorKind, Role
 from webapp.core.ids import COMPANY_ID, new_id
+from webapp.db.job_context import JobContext
 from webapp.db.work import Database
 
 DONE = NOW + timedelta(days=60)
@@ -215,7 +217,12 @@ class PlainKeys:
         return f'{{"id": "{claim.certificate_id.urn}"}}'.encode()
 
 
-def rows(database: Database, sql: str, **values: object) -> list[tuple[object, ...]]:
+def later(ctx: JobContext, by: timedelta) -> JobContext:
+    """The same context, so much after ``DONE``."""
+    return replace(ctx, now=lambda: DONE + by)
+
+
+def rows(database: Database, sql: str, **values: object) -> list[tuple[Any, ...]]:
     """What a question of the test finds, asked in SQL that knows nothing of the code under test."""
     with database.read_only() as db:
         return [tuple(row) for row in db.execute(text(sql), values)]

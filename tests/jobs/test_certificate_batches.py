@@ -338,7 +338,9 @@ def test_a_family_erased_while_its_file_is_made_is_not_in_it(desk: Desk, make: M
     assert [one.why for one in facts.left_out] == [LeftOut.ERASED]
 
 
-def test_progress_is_told_and_more_work_is_rung_for(desk: Desk, make: Make, bells: list[Bell]) -> None:
+def test_progress_is_told_and_more_work_is_rung_for(
+    desk: Desk, make: Make, bells: list[Bell], monkeypatch: pytest.MonkeyPatch
+) -> None:
     staff, ids = make.staff(), issue(desk, make, *(f"Student {number}" for number in range(3)))
     first, second = desk.ask(staff, BatchKind.PDF, ids), desk.ask(staff, BatchKind.ZIP, ids)
     seen: list[int] = []
@@ -348,13 +350,10 @@ def test_progress_is_told_and_more_work_is_rung_for(desk: Desk, make: Make, bell
         seen.append(desk.facts(staff, first).done)
         return true_get(sha256)
 
-    batch_jobs_step, batch_jobs.AT_A_TIME = batch_jobs.AT_A_TIME, 1  # type: ignore[misc]
-    try:
-        desk.store.get = get  # type: ignore[method-assign]
-        bells.clear()
-        desk.make()
-    finally:
-        batch_jobs.AT_A_TIME = batch_jobs_step  # type: ignore[misc]
+    monkeypatch.setattr(batch_jobs, "AT_A_TIME", 1)
+    monkeypatch.setattr(desk.store, "get", get)
+    bells.clear()
+    desk.make()
     assert seen == [0, 1, 2]
     assert bells == [(JobName.MAKE_BATCHES, {})]
     assert desk.facts(staff, first).settled

@@ -9,7 +9,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from tests.jobs.builders import DONE, PlainKeys, PlainRenderer, Shelf, completed_booking, promise, rows, states
+from tests.jobs.builders import (
+    DONE,
+    PlainKeys,
+    PlainRenderer,
+    Shelf,
+    completed_booking,
+    later,
+    promise,
+    rows,
+    states,
+)
 from tests.make import Make
 from tests.web.client import Bell
 from webapp.certificates import jobs, service
@@ -44,10 +54,6 @@ def audited(db: Database, what: str) -> int:
     ((found,),) = rows(db, "SELECT count(*) FROM audit_entries WHERE what = :what", what=f"certificate.{what}")
     assert isinstance(found, int)
     return found
-
-
-def later(ctx: JobContext, by: timedelta) -> JobContext:
-    return JobContext(ctx.settings, ctx.database, lambda: DONE + by)
 
 
 def test_one_job_issues_all_that_wait(
@@ -94,7 +100,7 @@ def test_a_full_disk_is_waited_out(make: Make, db: Database, ctx: JobContext, re
         db, "SELECT state, attempts, last_error, next_at, lease FROM certificates"
     )
     assert (state, attempts, problem, lease) == ("pending", 1, "not-stored", None)
-    assert DONE < next_at <= DONE + timedelta(seconds=10)  # type: ignore[operator]  # an instant
+    assert DONE < next_at <= DONE + timedelta(seconds=10)
     assert jobs.issue(ctx, store=shelf, renderer=renderer, keys=PlainKeys()) == 0, "not before its time"
     assert jobs.issue(later(ctx, timedelta(seconds=10)), store=shelf, renderer=renderer, keys=PlainKeys()) == 1
     assert rows(db, "SELECT state, attempts, last_error FROM certificates") == [("issued", 2, None)]

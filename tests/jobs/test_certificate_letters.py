@@ -16,6 +16,7 @@ from tests.jobs.builders import (
     PlainRenderer,
     Shelf,
     completed_booking,
+    later,
     promise,
     revoke,
     rows,
@@ -44,10 +45,6 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def box() -> Box:
     return Box()
-
-
-def later(ctx: JobContext, by: timedelta) -> JobContext:
-    return JobContext(ctx.settings, ctx.database, lambda: DONE + by)
 
 
 def mailing(ctx: JobContext) -> JobContext:

@@ -122,7 +122,7 @@ def test_a_refused_letter_is_dead_until_somebody_tries_it_again(desk: OwnDesk, s
     server.refuse(None)
     ((letter_id,),) = rows(desk.database, "SELECT id FROM certificate_letters WHERE last_error = 'recipient-550'")
     with desk.database.unit_of_work() as work:
-        posting.try_again(work, letter_id, by=SYSTEM, now=DONE)  # type: ignore[arg-type]  # a row of the test
+        posting.try_again(work, letter_id, by=SYSTEM, now=DONE)
     until(lambda: states(desk) == [("sent",)], "the letter is sent", seconds=SLOW)
     assert len(server.arrived()) == 1
     assert "asha@family.example" not in desk.log

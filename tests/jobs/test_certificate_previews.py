@@ -11,7 +11,18 @@ import pytest
 from rq.timeouts import JobTimeoutException
 
 from tests.certificate_keys import with_keys
-from tests.jobs.builders import DONE, PlainDrawer, PlainKeys, Shelf, completed_booking, promise, rows, states, until
+from tests.jobs.builders import (
+    DONE,
+    PlainDrawer,
+    PlainKeys,
+    Shelf,
+    completed_booking,
+    later,
+    promise,
+    rows,
+    states,
+    until,
+)
 from tests.jobs.conftest import OwnDesk
 from tests.jobs.designed import PICTURES
 from tests.make import Make
@@ -52,10 +63,6 @@ def ask(
     wanted = {"language": "en", "student_name": "Asha"} | more
     with db.unit_of_work() as work:
         return previews.request(work, operator_id, design, by=by, now=now, **wanted)
-
-
-def later(ctx: JobContext, by: timedelta) -> JobContext:
-    return JobContext(ctx.settings, ctx.database, lambda: DONE + by)
 
 
 def test_a_preview_is_rung_for_drawn_once_and_shown_with_both_its_files(

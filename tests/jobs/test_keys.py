@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.certificate_keys import judged, poppler_says, small_pdf, with_keys
-from tests.jobs.builders import DONE, Shelf, completed_booking, promise, rows, states
+from tests.jobs.builders import DONE, Shelf, completed_booking, later, promise, rows, states
 from tests.make import Make
 from tests.web.client import Bell, DeskClient
 from webapp.certificates import jobs, service
@@ -54,10 +54,6 @@ def ctx(db: Database, settings: Settings, tmp_path: Path) -> JobContext:
 @pytest.fixture
 def path(ctx: JobContext) -> Path:
     return ctx.settings.data_dir / "keys"
-
-
-def later(ctx: JobContext, by: timedelta) -> JobContext:
-    return JobContext(ctx.settings, ctx.database, lambda: DONE + by)
 
 
 def issue(ctx: JobContext, shelf: Shelf) -> int:

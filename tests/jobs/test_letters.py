@@ -264,7 +264,7 @@ def test_a_server_that_does_not_answer_is_asked_once_and_not_for_every_letter(
         notice(db, make.user(), LetterKind.PASSWORD_CHANGED)
     box.refusals = [MailRefused("no-answer", permanent=False, away=True)]
     assert jobs.send_letters(ctx, mail=box) == 0
-    assert sorted(attempts for (attempts,) in rows(db, "SELECT attempts FROM letters")) == [0, 0, 1]  # type: ignore[type-var]  # numbers
+    assert sorted(attempts for (attempts,) in rows(db, "SELECT attempts FROM letters")) == [0, 0, 1]
     assert jobs.send_letters(later(ctx, DAY), mail=box) == 3
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from tests.jobs.builders import DONE, rows
+from tests.jobs.builders import DONE, later, rows
 from tests.make import Make, Person
 from tests.web.client import Bell
 from webapp import jobs as every_job
@@ -64,19 +64,15 @@ def state(db: Database, import_id: UUID) -> dict[str, Any]:
 
 def report(db: Database, import_id: UUID) -> dict[int, tuple[str, list[Any]]]:
     told = rows(db, "SELECT line, verdict, faults FROM zone_import_rows WHERE import_id = :id", id=import_id)
-    return {number: (verdict, faults) for number, verdict, faults in told}  # type: ignore[misc]  # by their columns
+    return {number: (verdict, faults) for number, verdict, faults in told}
 
 
 def zones(db: Database) -> dict[str, tuple[str, float]]:
-    return {name: (label, radius) for name, label, radius in rows(db, "SELECT name, label, radius_km FROM zones")}  # type: ignore[misc]  # by their columns
+    return {name: (label, radius) for name, label, radius in rows(db, "SELECT name, label, radius_km FROM zones")}
 
 
 def audited(db: Database) -> Counter[str]:
-    return Counter(what for (what,) in rows(db, "SELECT what FROM audit_entries WHERE what LIKE 'zone%'"))  # type: ignore[misc]  # one column
-
-
-def later(ctx: JobContext, by: timedelta) -> JobContext:
-    return replace(ctx, now=lambda: DONE + by)
+    return Counter(what for (what,) in rows(db, "SELECT what FROM audit_entries WHERE what LIKE 'zone%'"))
 
 
 @pytest.fixture
@@ -224,7 +220,7 @@ def test_ground_of_another_operator_needs_a_reason_and_is_named(
         "Theirs of Vizag Learning has 13 km² of this ground already: say why both may serve it.",
     )
     ((kept,),) = rows(db, "SELECT disputes FROM zone_import_rows WHERE line = 3")
-    assert kept[0][:2] == ["Vizag Learning", "Theirs"]  # type: ignore[index]  # a list, as it is kept
+    assert kept[0][:2] == ["Vizag Learning", "Theirs"]
     confirmed(db, import_id, admin.actor, ImportMode.GOOD)
     work_off(ctx)
     versions = "SELECT name, number, reason FROM zone_versions WHERE name IN ('B', 'C') ORDER BY name"

@@ -99,7 +99,7 @@ def test_in_a_story_of_names_no_entry_quotes_one(make: Make, db: Database, setti
     revoke_one(db)
     ((trainer_id,),) = rows(db, "SELECT trainer_id FROM trainer_blocks")
     with db.unit_of_work() as work:
-        trainers.unblock(work, trainer_id, family.id, by=family.staff.actor, now=LATER)  # type: ignore[arg-type]
+        trainers.unblock(work, trainer_id, family.id, by=family.staff.actor, now=LATER)
     assert quoted(db) == []
     with db.unit_of_work() as work:
         erase_family(work, family.id, reason=ErasureReason.AUTHORITY, by=family.admin.actor, now=LATER)

@@ -29,7 +29,7 @@ from tests.rooms.test_assignment_races import Desk, desk, refusals
 from webapp.certificates import jobs, reissuing, revoking
 from webapp.certificates.rules import RequestCommand, RequestKind, RequestReason
 from webapp.config import Settings
-from webapp.core.actor import SYSTEM
+from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict
 from webapp.db.base import constraint_of
 from webapp.db.job_context import JobContext
@@ -80,6 +80,10 @@ def confirming(request_id: UUID) -> Task:
     return task
 
 
+def deciding(act: Callable[..., None], request_id: UUID, *, by: Actor) -> Task:
+    return lambda work: act(work, request_id, by=by, now=DONE)
+
+
 def correcting(desk: Desk, certificate_id: UUID, booking: Completed) -> Task:
     """Make it anew under the right name; the student is renamed before."""
     ((household_id,),) = rows(desk.database, "SELECT household_id FROM bookings WHERE id = :id", id=booking.id)
@@ -113,8 +117,8 @@ def test_confirming_refusing_and_withdrawing_at_once_is_one_decision(desk: Desk,
         outcomes = at_once(
             desk,
             confirming(request_id),
-            lambda work, id_=request_id, by=other: revoking.refuse(work, id_, by=by, now=DONE),  # type: ignore[misc]
-            lambda work, id_=request_id, by=one: revoking.withdraw(work, id_, by=by, now=DONE),  # type: ignore[misc]
+            deciding(revoking.refuse, request_id, by=other),
+            deciding(revoking.withdraw, request_id, by=one),
         )
         assert refusals(outcomes) == {"already-decided": 2}
         ((state, decided),) = rows(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from webapp.config import _FROM_FILES, DEFAULT_SECRET, Environment, Settings, SettingsError, load_settings
+from webapp.config import _FROM_FILES, Environment, Settings, SettingsError, load_settings
+from webapp.config_checks import DEFAULT_SECRET
 from webapp.core.actor import Role
 
 GOOD = {

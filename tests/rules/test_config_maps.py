@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.config import SettingsError, load_settings, tile_host
+from webapp.config import SettingsError, load_settings
+from webapp.config_checks import tile_host
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from flask_babel import lazy_gettext as _l
 from webapp.web.words import _
 from webapp.zones.import_rules import ImportMode
 from webapp.zones.imports.checking import BAD_FILE
-from webapp.zones.imports.ground import said_km2
 from webapp.zones.imports.writing import CHANGED_SINCE
 from webapp.zones.judging import Verdict
+from webapp.zones.rules import said_km2
 
 _PROBLEMS: Final[dict[str, Any]] = {
     BAD_FILE: _l("The file cannot be read. Nothing was imported: correct it and send it again."),

@@ -16,7 +16,7 @@ from webapp.core.words import msgid
 from webapp.db.geo_types import box_text, ring_of
 from webapp.zones.files.said import Fault
 from webapp.zones.judging import Judged
-from webapp.zones.rules import Disputes, ZoneCommand
+from webapp.zones.rules import Disputes, ZoneCommand, said_km2
 from webapp.zones.shapes import Shape, gained_km2, overlap_km2
 
 SHOWN: Final = 5
@@ -76,13 +76,6 @@ def judged_by(row: Judged, disputes: Sequence[Dispute], asking: Disputes, *, bor
         sentence = msgid("%(zone)s of %(operator)s has %(area)s km² of this ground already: say why both may serve it.")
         return row.with_faults(Fault(row.line, "reason", sentence, params))
     return row
-
-
-def said_km2(area: float) -> str:
-    """Square kilometres as people say them, never as none where there is some."""
-    if area >= 10:
-        return f"{area:.0f}"
-    return f"{area:.1f}" if area >= 0.1 else f"{area:.3g}" if area >= 0.0001 else "0.0001"
 
 
 def _neighbours(db: Session, rows: Sequence[Judged], operator_id: UUID, most: int) -> list[list[_Neighbour]]:
