@@ -16,7 +16,7 @@ from tests.jobs.letter_box import Box
 from tests.jobs.smtp_sink import smtp_sink
 from tests.make import Make, Person
 from tests.web.client import NOW, Bell
-from webapp.accounts import invitations, jobs, letters, sending, writing
+from webapp.accounts import invitations, jobs, letter_rounds, letters, sending, writing
 from webapp.accounts.invitations import InvitationCommand
 from webapp.accounts.letters import Claim, promise_letter, wait_after
 from webapp.accounts.models import User
@@ -316,7 +316,7 @@ def test_a_full_batch_hands_over_to_the_next_job(
     for _ in range(3):
         notice(db, make.user(), LetterKind.PASSWORD_CHANGED)
     bells.clear()
-    monkeypatch.setattr(jobs, "BATCH", 2)
+    monkeypatch.setattr(letter_rounds, "BATCH", 2)
     assert jobs.send_letters(ctx, mail=box) == 2
     assert bells == [(JobName.SEND_LETTERS, {})]
     assert jobs.send_letters(ctx, mail=box) == 1
@@ -330,10 +330,10 @@ def test_the_sweep_rings_for_what_waits_too_long_and_for_nothing_else(
     bells.clear()
     assert not jobs.ring_for_letters(ctx), "its own ring may still arrive"
     assert bells == []
-    assert jobs.ring_for_letters(later(ctx, jobs.RING_AGAIN_AFTER))
+    assert jobs.ring_for_letters(later(ctx, letter_rounds.RING_AGAIN_AFTER))
     assert bells == [(JobName.SEND_LETTERS, {})]
     assert "letters.stuck" not in caplog.text
-    jobs.ring_for_letters(later(ctx, jobs.STUCK_AFTER))
+    jobs.ring_for_letters(later(ctx, letter_rounds.STUCK_AFTER))
     assert "letters.stuck" in caplog.text
     jobs.send_letters(ctx, mail=box)
     assert not jobs.ring_for_letters(later(ctx, DAY))

@@ -10,6 +10,7 @@ import structlog
 from rq.timeouts import BaseTimeoutException
 
 from webapp.accounts import challenges, invitations, letters, links, sign_ins
+from webapp.accounts.letter_rounds import ServerAway, ring_late, send_due
 from webapp.accounts.queries import letters as waiting
 from webapp.accounts.rules import LetterState, idle_limit
 from webapp.accounts.sending import compose
@@ -20,14 +21,7 @@ from webapp.db.job_context import JobContext
 from webapp.db.tenancy import acting_for
 from webapp.operators.queries import operator_ids
 
-BATCH: Final = 100
-"""Letters one job tries before it hands over to the next."""
 LEASE: Final = timedelta(seconds=30)
-RING_AGAIN_AFTER: Final = timedelta(seconds=5)
-"""A letter due for longer is rung for again: its own ring may be lost."""
-STUCK_AFTER: Final = timedelta(minutes=5)
-"""A letter due for longer is worth a person's attention: nobody answers the doorbell."""
-_AT_A_TIME: Final = 20
 
 log = structlog.get_logger(__name__)
 
@@ -39,32 +33,12 @@ def send_letters(ctx: JobContext, *, mail: Mail | None = None) -> int:
     not answer is asked once and not for every letter. ``mail`` is that of the settings unless given.
     """
     mail = mail or mail_from_url(ctx.settings.mail_url, sender=ctx.settings.mail_from, folder=ctx.settings.mail_folder)
-    sent = tried = 0
-    while tried < BATCH:
-        with ctx.read_only() as db:
-            due = waiting.due_letters(db, ctx.now(), min(_AT_A_TIME, BATCH - tried))
-        if not due:
-            return sent
-        for letter_id, operator_id in due:
-            tried += 1
-            try:
-                with acting_for(operator_id):
-                    sent += _send(ctx, letter_id, mail)
-            except _ServerAway:
-                return sent
-    with ctx.unit_of_work() as work:
-        work.after_commit(JobName.SEND_LETTERS)
-    return sent
+    return send_due(ctx, waiting.due_letters, lambda letter_id: _send(ctx, letter_id, mail), again=JobName.SEND_LETTERS)
 
 
 def ring_for_letters(ctx: JobContext) -> bool:
     """Ring for letters that wait too long, whatever became of their first ring; whether it rang."""
-    now = ctx.now()
-    with ctx.unit_of_work() as work:
-        late = bool(waiting.due_letters(work.db, now - RING_AGAIN_AFTER, 1))
-        stuck = bool(waiting.due_letters(work.db, now - STUCK_AFTER, 1))
-        if late:
-            work.after_commit(JobName.SEND_LETTERS)
+    late, stuck = ring_late(ctx, waiting.due_letters, again=JobName.SEND_LETTERS)
     if stuck:
         log.error("letters.stuck")
     return late
@@ -89,10 +63,6 @@ def tidy(ctx: JobContext) -> None:
             invitations.expire(work, operator_id, now=now)
 
 
-class _ServerAway(Exception):
-    """The mail server does not do its work: the letters behind this one need not be tried now."""
-
-
 def _send(ctx: JobContext, letter_id: UUID, mail: Mail) -> bool:
     """Claim, write, send outside any transaction, record; whatever goes wrong stays with this letter."""
     with ctx.unit_of_work() as work:
@@ -112,7 +82,7 @@ def _send(ctx: JobContext, letter_id: UUID, mail: Mail) -> bool:
     except MailRefused as refused:
         _failed(ctx, claim, refused.problem, permanent=refused.permanent)
         if refused.away:
-            raise _ServerAway from refused
+            raise ServerAway from refused
         return False
     except Exception as error:
         log.exception("letter.try_failed", letter_id=str(letter_id))

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from rq.timeouts import BaseTimeoutException
 
+from webapp.accounts.letter_rounds import ServerAway, ring_late, send_due
 from webapp.accounts.rules import LOCALES, LetterState
 from webapp.accounts.writing import write
 from webapp.certificates import posting
@@ -19,22 +20,11 @@ from webapp.clients.mail import Attachment, Envelope, Mail, MailRefused, mail_fr
 from webapp.clients.stores import store_of
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
-from webapp.db.tenancy import acting_for
 
-BATCH: Final = 100
-"""Letters one job tries before it hands over to the next."""
 LEASE: Final = timedelta(seconds=60)
 """Longer than fetching the file and the talk with the mail server may take, step by step."""
-RING_AGAIN_AFTER: Final = timedelta(seconds=5)
-STUCK_AFTER: Final = timedelta(minutes=5)
-"""A letter due for longer is worth a person's attention: nobody answers the doorbell."""
-_AT_A_TIME: Final = 20
 
 log = structlog.get_logger(__name__)
-
-
-class _ServerAway(Exception):
-    """The mail server, or the store of files, does not do its work: the letters behind this one need not be tried."""
 
 
 def send(ctx: JobContext, *, mail: Mail | None = None, store: FileStore | None = None) -> int:
@@ -45,32 +35,17 @@ def send(ctx: JobContext, *, mail: Mail | None = None, store: FileStore | None =
     """
     mail = mail or mail_from_url(ctx.settings.mail_url, sender=ctx.settings.mail_from, folder=ctx.settings.mail_folder)
     store = store or store_of(ctx.settings)
-    sent = tried = 0
-    while tried < BATCH:
-        with ctx.read_only() as db:
-            due = letters.due_letters(db, ctx.now(), min(_AT_A_TIME, BATCH - tried))
-        if not due:
-            return sent
-        for letter_id, operator_id in due:
-            tried += 1
-            try:
-                with acting_for(operator_id):
-                    sent += _send(ctx, letter_id, mail, store)
-            except _ServerAway:
-                return sent
-    with ctx.unit_of_work() as work:
-        work.after_commit(JobName.SEND_CERTIFICATES)
-    return sent
+    return send_due(
+        ctx,
+        letters.due_letters,
+        lambda letter_id: _send(ctx, letter_id, mail, store),
+        again=JobName.SEND_CERTIFICATES,
+    )
 
 
 def ring(ctx: JobContext) -> bool:
     """Ring for letters that wait too long, whatever became of their first ring; whether it rang."""
-    now = ctx.now()
-    with ctx.unit_of_work() as work:
-        late = bool(letters.due_letters(work.db, now - RING_AGAIN_AFTER, 1))
-        stuck = bool(letters.due_letters(work.db, now - STUCK_AFTER, 1))
-        if late:
-            work.after_commit(JobName.SEND_CERTIFICATES)
+    late, stuck = ring_late(ctx, letters.due_letters, again=JobName.SEND_CERTIFICATES)
     if stuck:
         log.error("certificate_letters.stuck")
     return late
@@ -92,7 +67,7 @@ def _send(ctx: JobContext, letter_id: UUID, mail: Mail, store: FileStore) -> boo
     except MailRefused as refused:
         _failed(ctx, claim, refused.problem, permanent=refused.permanent)
         if refused.away:
-            raise _ServerAway from refused
+            raise ServerAway from refused
         return False
     except FileMissing:
         # Not for ever: somebody may bring the file back from a backup.
@@ -100,7 +75,7 @@ def _send(ctx: JobContext, letter_id: UUID, mail: Mail, store: FileStore) -> boo
         return False
     except OSError as error:
         _failed(ctx, claim, "store-away", permanent=False)
-        raise _ServerAway from error
+        raise ServerAway from error
     except Exception as error:
         # Without its text, which may quote a name.
         log.error("certificate_letter.try_failed", letter_id=str(letter_id), error=type(error).__name__)

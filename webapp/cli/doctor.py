@@ -15,7 +15,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.accounts.jobs import STUCK_AFTER
+from webapp.accounts.letter_rounds import STUCK_AFTER
 from webapp.accounts.queries.letters import letters_in_trouble
 from webapp.certificates.queries.letters import letters_in_trouble as certificate_letters_in_trouble
 from webapp.cli.common import table
