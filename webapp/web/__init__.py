@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from functools import lru_cache
-from pathlib import Path
-
 import flask_login
 from flask import Flask, current_app, url_for
 from flask_babel import get_locale
@@ -14,6 +9,7 @@ from flask_wtf.csrf import generate_csrf
 
 from webapp.core.actor import Role
 from webapp.web import access, bodies, errors, filters, headers, request_log
+from webapp.web.assets import icon_href, static_url
 from webapp.web.csrf import csrf
 from webapp.web.forms import form_problems
 from webapp.web.maps import map_tiles
@@ -23,33 +19,6 @@ from webapp.web.status import status_look
 from webapp.web.words import _
 
 __all__ = ["init_web"]
-
-
-@lru_cache(maxsize=256)
-def _fingerprint(path: str, _changed_ns: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
-
-
-def static_url(name: str) -> str:
-    """The address of a static file with a fingerprint of its content, so browsers may keep it for a year."""
-    path = Path(current_app.static_folder or "") / name
-    changed = path.stat().st_mtime_ns if path.is_file() else 0
-    if not changed:
-        return url_for("static", filename=name)
-    return url_for("static", filename=name, v=_fingerprint(str(path), changed))
-
-
-@lru_cache(maxsize=1)
-def _icons_of(path: str, _changed_ns: int) -> frozenset[str]:
-    return frozenset(re.findall(r'<symbol id="([^"]+)"', Path(path).read_text(encoding="utf-8")))
-
-
-def icon_href(name: str) -> str:
-    """The address of one icon. Raises ``KeyError`` for a name that is not in the sprite, instead of drawing nothing."""
-    path = Path(current_app.static_folder or "") / "icons.svg"
-    if name not in _icons_of(str(path), path.stat().st_mtime_ns):
-        raise KeyError(f"no icon {name!r} in static/icons.svg; add it to scripts/vendor.py")
-    return f"{static_url('icons.svg')}#{name}"
 
 
 def locale_tag() -> str:

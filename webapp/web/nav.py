@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, current_app, request, url_for
 from flask_babel import lazy_gettext as _
 from sqlalchemy import Select, select
 
@@ -71,6 +71,7 @@ ENTRIES: Final = (
     Entry("accounts.users", Permission.USER_READ, "user", _("Users"), deep=True),
     Entry("accounts.policy", Permission.POLICY_READ, "lock", _("Rights")),
 )
+_LISTED: Final = frozenset(entry.endpoint for entry in ENTRIES)
 
 
 Waiting = Callable[[Actor], Select[int] | None]
@@ -89,9 +90,8 @@ def _is_here(entry: Entry) -> bool:
     asked = request.endpoint or ""
     if asked == entry.endpoint or (entry.deep and request.path.startswith(url_for(entry.endpoint) + "/")):
         return True
-    listed = {one.endpoint for one in ENTRIES}
     room, _dot, last = entry.endpoint.partition(".")
-    return last == "index" and asked not in listed and asked.partition(".")[0] == room
+    return last == "index" and asked not in _LISTED and asked.partition(".")[0] == room
 
 
 def nav_items() -> list[NavItem]:
@@ -99,7 +99,7 @@ def nav_items() -> list[NavItem]:
     actor = actor_or_none()
     if actor is None:
         return []
-    waiting = _waiting(actor)
+    waiting = _waiting(current_app.extensions.get(_COUNTS, {}), actor)
     return [
         NavItem(
             url=url_for(entry.endpoint),
@@ -113,15 +113,8 @@ def nav_items() -> list[NavItem]:
     ]
 
 
-def _waiting(actor: Actor) -> dict[str, int]:
-    """How much waits where. A page draws its navigation twice, for wide and for narrow screens, and asks once."""
-    if _COUNTS not in g:
-        setattr(g, _COUNTS, _ask(current_app.extensions.get(_COUNTS, {}), actor))
-    waiting: dict[str, int] = g.get(_COUNTS)
-    return waiting
-
-
-def _ask(rooms: Mapping[str, Waiting], actor: Actor) -> dict[str, int]:
+def _waiting(rooms: Mapping[str, Waiting], actor: Actor) -> dict[str, int]:
+    """How much waits where."""
     asked = {endpoint: question for endpoint, ask in rooms.items() if (question := ask(actor)) is not None}
     if not asked:
         return {}
