@@ -82,9 +82,11 @@ def person_of(world: World, asker: Asker) -> Person | None:
 def ask_everything(world: World, asker: Asker, *, twice: bool = True) -> Tally:
     """The whole matrix of one asker: reading, changing what is not theirs, then changing what is.
 
-    Without ``twice``, what no line of defence decides is asked once: what a role may not do at all, by one request of
-    each route; HEAD not beside GET; whoever sees everything reads one row of each operator, everybody else two. That
-    is for a matrix with a line switched off, after one that asked all of it.
+    No line of defence stands between a row and whoever sees everything, so they read two rows of each operator and
+    search for none, while everybody else reads all and searches for everybody's. Without ``twice``, what no line of
+    defence decides is asked once: what a role may not do at all, by one request of each route; HEAD not beside GET;
+    whoever sees everything reads one row of each operator, everybody else two, and searches for others' alone. That is
+    for a matrix with a line switched off, after one that asked all of it.
     """
     person, tally = person_of(world, asker), Tally()
     browser = Browser(world.app, person)
@@ -127,7 +129,7 @@ def _about(person: Person | None, owners: frozenset[UUID]) -> str:
 
 def _read(world: World, browser: Browser, person: Person | None, tally: Tally, twice: bool) -> None:
     every = person is not None and (twice or not sees_all(person))
-    most = 1 if not every else None if twice else 2
+    most = 1 if person is None or not every else None if twice and not sees_all(person) else 2
     for rule in rules(world.app):
         if "GET" not in (rule.methods or ()):
             continue
@@ -145,10 +147,11 @@ def _read(world: World, browser: Browser, person: Person | None, tally: Tally, t
             _nothing_there(world, browser, person, Request("GET", rule.endpoint, known[0]), tally)
         if (
             not rule.arguments
-            and (person is None or every)
+            and not (person is not None and sees_all(person))
             and may_ask(world.app, Request("GET", rule.endpoint, ""), person)
         ):
-            for path in questions(world, rule):
+            spared = person.operator_id if person is not None and not twice else None
+            for path in questions(world, rule, spared):
                 _one(world, browser, person, Request("GET", rule.endpoint, path), tally, expected)
 
 

@@ -37,6 +37,8 @@ _VARIES: Final = (
     (re.compile(r"\b[0-9a-f]{32}\b"), "R"),
     (ID, "U"),
 )
+KEY: Final = "key"
+"""The field by which a form that is sent twice is known again."""
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -158,13 +160,17 @@ def owners_of(world: World, request: Request) -> frozenset[UUID]:
 
 
 def harvest(world: World, people: Sequence[Person]) -> dict[Request, None]:
-    """Every changing request that pages offer to these people, with its form filled in; ordered, each once."""
+    """Every changing request that pages offer to these people, with its form filled in; ordered, each once.
+
+    A form that has a fresh key each time it is drawn counts once, whoever drew it.
+    """
     found: dict[Request, None] = {}
+    keyed: dict[Request, str] = {}
     adapter = world.app.url_map.bind("localhost")
     for person in people:
         browser = Browser(world.app, person)
         for rule in rules(world.app):
-            if "GET" not in (rule.methods or ()):
+            if "GET" not in (rule.methods or ()) or not may_ask(world.app, Request("GET", rule.endpoint, ""), person):
                 continue
             for story in world.stories:
                 if not sees_all(person) and story.operator_id != person.operator_id:
@@ -173,7 +179,8 @@ def harvest(world: World, people: Sequence[Person]) -> dict[Request, None]:
                     response = browser.ask(Request("GET", rule.endpoint, path))
                     if response.status_code == 200 and response.mimetype == "text/html":
                         for offer in offers_on(path, response.text):
-                            found |= dict.fromkeys(_requests(adapter, offer, found))
+                            for request in _requests(adapter, offer):
+                                found[_same_key(request, keyed)] = None
                 if not rule.arguments:
                     break
     for request in by_hand(world):
@@ -182,16 +189,24 @@ def harvest(world: World, people: Sequence[Person]) -> dict[Request, None]:
     return {replace(request, owners=owners_of(world, request)): None for request in found}
 
 
-def _requests(adapter: MapAdapter, offer: Offer, known: dict[Request, None]) -> Iterator[Request]:
+def _requests(adapter: MapAdapter, offer: Offer) -> Iterator[Request]:
     if offer.method != "post":
         return
     endpoint, _arguments = adapter.match(offer.path.partition("?")[0], method="POST")
-    if endpoint in NOT_ASKED:
-        return
-    for fields in filled(endpoint, offer):
-        request = Request("POST", endpoint, offer.path, fields)
-        if request not in known:
-            yield request
+    if endpoint not in NOT_ASKED:
+        yield from (Request("POST", endpoint, offer.path, fields) for fields in filled(endpoint, offer))
+
+
+def _same_key(request: Request, keyed: dict[Request, str]) -> Request:
+    """The request with the key that it was seen with first, when it differs in nothing else."""
+    key = dict(request.fields).get(KEY)
+    if key is None:
+        return request
+
+    def with_key(value: str) -> Request:
+        return replace(request, fields=tuple((name, value if name == KEY else said) for name, said in request.fields))
+
+    return with_key(keyed.setdefault(with_key(""), key))
 
 
 def absent(request: Request, keep: set[str] | None = None) -> Request:
@@ -254,9 +269,10 @@ def may_ask(app: Flask, request: Request, person: Person | None) -> bool:
     return not isinstance(guard, Permission) or person.actor.may(guard)
 
 
-def questions(world: World, rule: Rule) -> Iterator[str]:
-    """Addresses of a page that can be asked something, asked for what others have: searches and filters."""
+def questions(world: World, rule: Rule, spared: UUID | None) -> Iterator[str]:
+    """Addresses of a page that can be asked something, asked for what operators have, but for the ``spared`` one."""
+    stories = [story for story in world.stories if story.operator_id != spared]
     for name, sql in QUESTIONS.items():
-        for story in world.stories:
+        for story in stories:
             for row in world.rows(sql, own=story.operator_id, marker=story.marker):
                 yield f"{_path(world.app, rule.endpoint, {})}?{name}={row['value']}"
