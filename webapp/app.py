@@ -21,7 +21,7 @@ import webapp.tables  # noqa: F401 - every table is known before the first query
 from webapp import cli, logs
 from webapp.accounts import signin
 from webapp.audit.service import Origin, set_origin
-from webapp.certificates.service import promise_for
+from webapp.certificates.promising import promise_for
 from webapp.config import Environment, Settings, load_settings
 from webapp.core import clock, failpoints
 from webapp.db import work

@@ -39,9 +39,9 @@ from webapp.certificates.batch_jobs import make as make_batch
 from webapp.certificates.batches import MOST
 from webapp.certificates.batches import ask as ask_for_batch
 from webapp.certificates.jobs import issue
+from webapp.certificates.promising import promise_for
 from webapp.certificates.queries.pages import all_found
 from webapp.certificates.rules import BatchKind, RequestKind
-from webapp.certificates.service import promise_for
 from webapp.certificates.upkeep import sign_revocations
 from webapp.clients.files import LocalFileStore, Named, store_from_url
 from webapp.config import Settings

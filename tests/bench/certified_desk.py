@@ -28,7 +28,7 @@ from tests.make import Person
 from tests.services import Servers, migrate
 from webapp import embedded
 from webapp.accounts import service as accounts
-from webapp.certificates import service
+from webapp.certificates import promising
 from webapp.core.actor import SYSTEM, Role
 from webapp.core.ids import COMPANY_ID
 from webapp.core.job_names import JobName
@@ -86,7 +86,7 @@ class Desk:
             for booking in made:
                 with self.database.unit_of_work() as work:
                     now = datetime.now(UTC)
-                    service.promise_for(work, booking.id, by=SYSTEM, now=now, public_url="http://127.0.0.1:8000")
+                    promising.promise_for(work, booking.id, by=SYSTEM, now=now, public_url="http://127.0.0.1:8000")
         with psycopg.connect(self.address, autocommit=True) as db:
             db.execute("VACUUM ANALYZE certificates")
 

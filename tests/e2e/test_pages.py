@@ -25,7 +25,7 @@ from webapp.bookings.models import Booking, CourseSession
 from webapp.bookings.rules import EnquiryStatus
 from webapp.bookings.service import PlacedBooking
 from webapp.certificates.models import Certificate
-from webapp.certificates.service import promise_for
+from webapp.certificates.promising import promise_for
 from webapp.core.geo import Location
 from webapp.core.intervals import Interval
 from webapp.course_sessions import service as course_sessions

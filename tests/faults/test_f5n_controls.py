@@ -19,7 +19,7 @@ from tests.faults.certificate_desk import LEASE_SECONDS, certificate_desk
 from tests.faults.certificate_kills import Fault, schedule
 from tests.faults.world import FaultWorld, recorded
 from tests.jobs.builders import PlainKeys, PlainRenderer
-from webapp.certificates import jobs, service
+from webapp.certificates import jobs, promising, service
 from webapp.clients.files import LocalFileStore
 from webapp.config import Settings
 from webapp.core import clock
@@ -100,7 +100,7 @@ class Scene:
     def complete(self, booking: Taught) -> None:
         """Mark the last session, which promises the certificates."""
         marks = dict.fromkeys(booking.students, AttendanceMark.PRESENT)
-        promise = partial(service.promise_for, public_url="http://127.0.0.1")
+        promise = partial(promising.promise_for, public_url="http://127.0.0.1")
         with self.world.database.unit_of_work() as work:
             mark(
                 *(work, booking.sessions[-1], Outcome.COMPLETED, marks),
@@ -110,7 +110,7 @@ class Scene:
     def promise_again(self, booking: Taught) -> None:
         """Do once more what completing did."""
         with self.world.database.unit_of_work() as work:
-            service.promise_for(work, booking.id, by=SYSTEM, now=clock.now(), public_url="http://127.0.0.1")
+            promising.promise_for(work, booking.id, by=SYSTEM, now=clock.now(), public_url="http://127.0.0.1")
 
     def issue(self) -> int:
         """Make what is due."""

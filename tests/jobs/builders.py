@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from tests.make import Make
 from tests.web.client import NOW
-from webapp.certificates import revoking, service
+from webapp.certificates import promising, revoking
 from webapp.certificates.designs.looks import Look
 from webapp.certificates.pdf import CertificatePayload, RenderFailed
 from webapp.certificates.rules import RequestCommand, RequestKind, RequestReason
@@ -82,7 +82,7 @@ def promise(
     """Promise the booking's certificates in a transaction of its own."""
     extra = {"draw": draw} if draw is not None else {}
     with database.unit_of_work() as work:
-        return service.promise_for(
+        return promising.promise_for(
             work, booking.id, by=by, now=now, max_absences=max_absences, public_url=PUBLIC_URL, **extra
         )
 

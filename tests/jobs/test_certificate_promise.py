@@ -12,7 +12,7 @@ from webapp.certificates.rules import draw_number
 from webapp.core.errors import NotFound, RuleBroken
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
-from webapp.db.work import Database
+from webapp.db.work import Database, counting_statements
 
 
 def test_each_student_of_a_completed_booking_is_promised_one_and_the_bell_rings_once(
@@ -118,3 +118,21 @@ def test_what_the_certificate_says_is_frozen(make: Make, db: Database) -> None:
     assert (said["first_session_on"], said["last_session_on"]) == ("2027-01-04", "2027-02-02")
     assert said["awarded_on"] == "2027-03-02"
     assert len(str(token)) >= 22
+
+
+def test_a_whole_class_is_promised_in_as_many_statements_as_one_student(make: Make, db: Database) -> None:
+    """The booking with its students, its design, the rows, and what the audit says of them."""
+    taken = []
+    for students in (["Asha"], ["Meena", "Arun", "Ravi"]):
+        booking = completed_booking(make, db, *students)
+        with counting_statements() as counted:
+            assert len(promise(db, booking)) == len(students)
+        taken.append(counted())
+    assert taken == [4, 4]
+
+
+def test_two_of_a_class_who_draw_one_number_get_two(make: Make, db: Database) -> None:
+    first, second = draw_number(DONE.year), draw_number(DONE.year)
+    drawn = iter([first, first, second])
+    assert len(promise(db, completed_booking(make, db, "Meena", "Arun"), draw=lambda _year: next(drawn))) == 2
+    assert {number for (number,) in rows(db, "SELECT number FROM certificates")} == {first, second}

@@ -22,7 +22,7 @@ from webapp.bookings.rules import ClassType, DeliveryMode, EnquiryStatus
 from webapp.bookings.service import BookingCommand
 from webapp.certificates.jobs import issue
 from webapp.certificates.letter_jobs import send as send_letters
-from webapp.certificates.service import promise_for
+from webapp.certificates.promising import promise_for
 from webapp.clients.files import FileStore
 from webapp.config import Settings
 from webapp.core.actor import SYSTEM

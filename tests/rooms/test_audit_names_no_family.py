@@ -20,7 +20,7 @@ from tests.services import Servers
 from tests.web.client import NOW
 from webapp import embedded
 from webapp.assignments.limits import Limits
-from webapp.certificates.service import promise_for
+from webapp.certificates.promising import promise_for
 from webapp.config import Settings
 from webapp.core.ids import new_id
 from webapp.db import work as work_module

@@ -19,7 +19,7 @@ from webapp.assignments.queries.cover import CoverReason, UncoveredSession, need
 from webapp.assignments.queries.covering import remaining_cover, sessions_cover
 from webapp.assignments.rules import AssignmentKind, AssignmentStatus
 from webapp.assignments.service import Proposed
-from webapp.certificates.service import promise_for
+from webapp.certificates.promising import promise_for
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.ids import new_id
 from webapp.core.intervals import Interval

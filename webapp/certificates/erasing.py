@@ -16,9 +16,10 @@ from sqlalchemy import select, update
 from webapp.certificates.batches import take_back
 from webapp.certificates.models import Certificate
 from webapp.certificates.posting import must_not_be_going
+from webapp.certificates.promising import TOKEN_BYTES
 from webapp.certificates.request_models import CertificateRequest
 from webapp.certificates.rules import CertificateState, RequestState
-from webapp.certificates.service import TOKEN_BYTES, tell
+from webapp.certificates.service import tell
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict
 from webapp.core.failpoints import Failpoint, reach

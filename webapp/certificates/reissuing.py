@@ -9,16 +9,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy.dialects.postgresql import insert
 
 from webapp.certificates import rules
 from webapp.certificates.models import Certificate
+from webapp.certificates.pdf import CertificatePayload
+from webapp.certificates.promising import MAX_DRAWS, STORE, TOKEN_BYTES, link, row
 from webapp.certificates.queries import issuing, requests
 from webapp.certificates.rules import CertificateState
-from webapp.certificates.service import MAX_DRAWS, SALT_BYTES, TOKEN_BYTES, tell
+from webapp.certificates.service import tell
 from webapp.core.actor import Actor, Permission
 from webapp.core.errors import Conflict, Forbidden, RuleBroken
 from webapp.core.ids import new_id
@@ -136,29 +135,19 @@ def _store(
     """Write the successor's row and return its number: the old award, a new number, token and salt."""
     for _ in range(MAX_DRAWS):
         number, token = draw(old.awarded_on.year), secrets.token_urlsafe(TOKEN_BYTES)
-        said = {
-            "number": number,
-            "student_name": name,
-            "verify_url": f"{public_url.rstrip('/')}/verify/{number}/{token}",
-        }
-        row: dict[str, Any] = {
-            "id": successor_id,
-            "operator_id": old.operator_id,
-            "booking_id": old.booking_id,
-            "student_id": old.student_id,
-            "number": number,
-            "token": token,
-            "state": CertificateState.PENDING,
-            "payload": old.payload | said,
-            "salt": secrets.token_hex(SALT_BYTES),
-            "awarded_on": old.awarded_on,
-            "awarded_at": old.awarded_at,
-            "valid_from": now,
-            "created_at": now,
-            "attempts": 0,
-            "next_at": now,
-        }
-        stored = insert(Certificate).values(row).on_conflict_do_nothing().returning(Certificate.id)
+        said = {"number": number, "student_name": name, "verify_url": link(public_url, number, token)}
+        payload = CertificatePayload.from_json(old.payload | said)
+        made = row(
+            old.operator_id,
+            old.booking_id,
+            old.student_id,
+            number,
+            token,
+            payload,
+            awarded_at=old.awarded_at,
+            now=now,
+        )
+        stored = STORE.values(made | {"id": successor_id})
         if work.db.scalar(stored) is not None:
             return number
     raise RuleBroken(f"{MAX_DRAWS} certificate numbers in a row were taken")

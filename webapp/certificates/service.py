@@ -1,49 +1,36 @@
-"""Certificates: promised when the booking completes, then claimed, made and published by background work (rule C2).
+"""Certificates that were promised, claimed, made and published by background work (rule C2).
 
-The pending row is the promise. A claim is fenced by a lease token: whoever lost the lease cannot publish, so however
-often work is rung, repeated or overtaken, each student sees one certificate.
+The pending row is the promise (see ``promising``). A claim is fenced by a lease token: whoever lost the lease cannot
+publish, so however often work is rung, repeated or overtaken, each student sees one certificate.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from webapp.audit import service as audit
-from webapp.bookings.rules import BookingStatus
 from webapp.certificates import rules
-from webapp.certificates.designs import queries as designs
-from webapp.certificates.designs.built_in import BUILT_IN
 from webapp.certificates.models import Certificate
-from webapp.certificates.pdf import CertificatePayload
 from webapp.certificates.queries import issuing
 from webapp.certificates.rules import CertificateState
 from webapp.core.actor import SYSTEM, Actor
-from webapp.core.clock import today_in
-from webapp.core.errors import Conflict, RuleBroken
+from webapp.core.errors import Conflict
 from webapp.core.failpoints import Failpoint, reach
-from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.work import Work
 
 MAX_ATTEMPTS: Final = 12
 """Tries, crashed ones included, after which a person has to look."""
 LONGEST_BACKOFF: Final = timedelta(minutes=10)
-MAX_DRAWS: Final = 20
-"""Of 45 random bits even two collisions in a row mean that the source is broken."""
-TOKEN_BYTES: Final = 24
-"""192 bits in the link: 32 letters, nobody guesses one."""
 WAIT_FOR_KEYS: Final = timedelta(seconds=30)
 """How soon a certificate that cannot be signed is looked at again."""
-SALT_BYTES: Final = 16
-"""As many as ``credentials.building`` wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +50,8 @@ class Claim:
     awarded_at: datetime
     valid_from: datetime
     created_at: datetime
+    replaces: bool
+    """Whether it takes another one's place when it is out. That one was named when this one was promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,106 +60,6 @@ class Made:
 
     pdf_sha256: str
     credential_sha256: str
-
-
-def promise_for(
-    work: Work,
-    booking_id: UUID,
-    *,
-    by: Actor,
-    now: datetime,
-    max_absences: int = rules.MAX_ABSENCES,
-    public_url: str,
-    draw: Callable[[int], str] = rules.draw_number,
-) -> tuple[UUID, ...]:
-    """Promise a certificate to every entitled student of a booking that this very transaction completed (rule C1).
-
-    ``public_url`` is the address under which the verification page is reached. Returns the ids of the new rows; done
-    again it finds the promises kept and returns none. Raises ``NotFound`` for an unknown booking, ``RuleBroken`` for
-    one that is not completed.
-    """
-    work.db.flush()  # the last marks and the booking's new status are part of this transaction and read by SQL below
-    booking = issuing.booking_done(work.db, booking_id)
-    if booking.status is not BookingStatus.COMPLETED:
-        raise RuleBroken(f"certificates are promised for completed bookings, not {booking.status} ones")
-    design = designs.in_use(work.db, booking.operator_id)
-    promised = []
-    for student in booking.students:
-        if rules.entitled(
-            booking.total_sessions,
-            student.absences,
-            max_absences=max_absences,
-            closed_short=booking.closed_short,
-        ):
-            made = _promise(
-                work, booking_id, booking, student, design, by=by, now=now, public_url=public_url, draw=draw
-            )
-            promised += [made] if made is not None else []
-    if promised:
-        work.after_commit(JobName.ISSUE_CERTIFICATES)
-        reach(Failpoint.PROMISING)
-    return tuple(promised)
-
-
-def _promise(
-    work: Work,
-    booking_id: UUID,
-    booking: issuing.BookingDone,
-    student: issuing.StudentDone,
-    design: designs.InUse | None,
-    *,
-    by: Actor,
-    now: datetime,
-    public_url: str,
-    draw: Callable[[int], str],
-) -> UUID | None:
-    """Write one pending row; None when the student has one. A number that is taken is drawn again (rule C3)."""
-    awarded_on = today_in(booking.time_zone, now)
-    if booking.first_on is None or booking.last_on is None:
-        raise RuleBroken("a completed booking has taught sessions")
-    certificate_id = new_id()
-    for _ in range(MAX_DRAWS):
-        number, token = draw(awarded_on.year), secrets.token_urlsafe(TOKEN_BYTES)
-        payload = CertificatePayload(
-            number=number,
-            student_name=student.name,
-            course_name=booking.course_name,
-            operator_name=booking.operator_name,
-            issued_by=booking.company_name,
-            total_sessions=booking.total_sessions,
-            awarded_on=awarded_on,
-            first_session_on=booking.first_on,
-            last_session_on=booking.last_on,
-            verify_url=f"{public_url.rstrip('/')}/verify/{number}/{token}",
-            locale=booking.locale,
-            design_version=design.number if design is not None else BUILT_IN,
-            design_operator_id=str(design.operator_id) if design is not None else "",
-        )
-        row = {
-            "id": certificate_id,
-            "operator_id": booking.operator_id,
-            "booking_id": booking_id,
-            "student_id": student.id,
-            "number": number,
-            "token": token,
-            "state": CertificateState.PENDING,
-            "payload": payload.to_json(),
-            "salt": secrets.token_hex(SALT_BYTES),
-            "awarded_on": awarded_on,
-            "awarded_at": now,
-            "valid_from": now,
-            "created_at": now,
-            "attempts": 0,
-            "next_at": now,
-        }
-        stored = insert(Certificate).values(row).on_conflict_do_nothing().returning(Certificate.id)
-        if work.db.scalar(stored) is not None:
-            after = {"state": CertificateState.PENDING, "number": number, "booking_id": booking_id}
-            tell(work, "promised", certificate_id, booking.operator_id, by=by, now=now, after=after)
-            return certificate_id
-        if issuing.is_promised(work.db, booking_id, student.id):
-            return None
-    raise RuleBroken(f"{MAX_DRAWS} certificate numbers in a row were taken")
 
 
 def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | None:
@@ -199,22 +88,37 @@ def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | No
     found = work.db.execute(due).one_or_none()
     if found is None:
         return None
-    certificate_id, operator_id, attempts, payload, *frozen = found
-    lease, attempt = uuid4(), attempts + 1
-    work.db.execute(
+    lease, attempt = uuid4(), found.attempts + 1
+    claimed = (
         update(Certificate)
-        .where(Certificate.id == certificate_id)
+        .where(Certificate.id == found.id)
         .values(lease=lease, lease_until=now + lease_for, attempts=attempt, next_at=now + backoff(attempt))
+        # Asked here and not above, where it would be asked of every row that is due.
+        .returning(issuing.HAS_PREDECESSOR)
+        .execution_options(synchronize_session=False)
     )
+    replaces = bool(work.db.scalar(claimed))
     reach(Failpoint.CLAIMING)
-    return Claim(certificate_id, operator_id, lease, attempt, payload, *frozen)
+    return Claim(
+        certificate_id=found.id,
+        operator_id=found.operator_id,
+        lease=lease,
+        attempt=attempt,
+        payload=found.payload,
+        salt=found.salt,
+        awarded_on=found.awarded_on,
+        awarded_at=found.awarded_at,
+        valid_from=found.valid_from,
+        created_at=found.created_at,
+        replaces=replaces,
+    )
 
 
 def publish(work: Work, claim: Claim, made: Made, *, now: datetime) -> bool:
     """Make a certificate visible with its files. False when the lease was lost: somebody else makes or made it."""
     files = {"pdf_sha256": made.pdf_sha256, "credential_sha256": made.credential_sha256}
     values = {"state": CertificateState.ISSUED, "issued_at": now, "last_error": None, **files}
-    replaced_id = issuing.lock_predecessor(work.db, claim.certificate_id)
+    replaced_id = issuing.lock_predecessor(work.db, claim.certificate_id) if claim.replaces else None
     operator_id = _settle(work, claim, values)
     if operator_id is None:
         return False

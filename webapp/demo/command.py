@@ -10,7 +10,7 @@ from flask import current_app
 from webapp.accounts.signin import hash_password
 from webapp.accounts.totp import totp
 from webapp.assignments.limits import Limits
-from webapp.certificates.service import promise_for
+from webapp.certificates.promising import promise_for
 from webapp.cli.keys import make_keys
 from webapp.config import Settings
 from webapp.core import clock

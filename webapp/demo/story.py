@@ -43,7 +43,7 @@ from webapp.trainers.rules import WorkingHours
 from webapp.zones.queries import zones_at
 
 Promise = Callable[..., object]
-"""``certificates.service.promise_for`` with its settings filled in."""
+"""``certificates.promising.promise_for`` with its settings filled in."""
 
 STATES: dict[str, int] = {
     "waitlisted": 26,

@@ -25,6 +25,10 @@ _BRONZE: Final = "#94713a"
 _PALE_BRONZE: Final = "#f1eadc"
 _NAMES: Final = ("student_name", "course_name", "operator_name", "issued_by", "number")
 _FIXED_QR: Final = "#1d2a44"
+_MASK: Final = 2
+"""The one data mask of ISO/IEC 18004 that codes get, whatever they say. Every reader takes any, and weighing all eight
+was a quarter of a page's drawing. For our addresses this one has the lowest penalty on average (1,715 points), and its
+worst (1,963) is below the worst of every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,5 +158,6 @@ def _picture_svg(png: bytes | None) -> str:
 def _qr_svg(address: str, dark: str) -> str:
     """The address as a QR code (error correction M, the quiet zone left to the page's white), as SVG text."""
     drawn = io.BytesIO()
-    segno.make(address, error="m", micro=False).save(drawn, kind="svg", border=0, xmldecl=False, dark=dark)
+    code = segno.make(address, error="m", micro=False, mask=_MASK)
+    code.save(drawn, kind="svg", border=0, xmldecl=False, dark=dark)
     return drawn.getvalue().decode("ascii")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text, true
+from sqlalchemy.orm import Session, aliased
 
 from webapp.bookings.models import Booking, BookingStudent, CourseSession
 from webapp.bookings.rules import BookingStatus, CourseSessionStatus
@@ -62,7 +63,7 @@ class Waiting:
 
 
 def booking_done(db: Session, booking_id: UUID) -> BookingDone:
-    """A booking with its students and their absences, three statements. Raises ``NotFound``."""
+    """A booking with its students and their absences, one statement. Raises ``NotFound``."""
     language = (
         select(Guardian.language)
         .where(Guardian.household_id == Booking.household_id)
@@ -70,7 +71,10 @@ def booking_done(db: Session, booking_id: UUID) -> BookingDone:
         .limit(1)
         .scalar_subquery()
     )
-    booking = db.execute(
+    taught = and_(CourseSession.booking_id == booking_id, CourseSession.status == CourseSessionStatus.COMPLETED)
+    span = select(func.min(CourseSession.date).label("first"), func.max(CourseSession.date).label("last")).where(taught)
+    days, absences = span.subquery(), _absences(booking_id, taught).subquery()
+    found = db.execute(
         select(
             Booking.operator_id,
             Booking.status,
@@ -82,17 +86,24 @@ def booking_done(db: Session, booking_id: UUID) -> BookingDone:
             # A function of the database: a franchise sees no operator but itself.
             func.operator_name(COMPANY_ID),
             language,
+            days.c.first,
+            days.c.last,
+            Student.id,
+            Student.name,
+            func.coalesce(absences.c.absences, 0),
         )
         .join(Course, Course.id == Booking.course_id)
         .join(Operator, Operator.id == Booking.operator_id)
+        .join(days, true())
+        .join(BookingStudent, BookingStudent.booking_id == Booking.id)
+        .join(Student, Student.id == BookingStudent.student_id)
+        .outerjoin(absences, absences.c.student_id == Student.id)
         .where(Booking.id == booking_id)
-    ).one_or_none()
-    if booking is None:
+        .order_by(Student.id)
+    ).all()
+    if not found:
         raise NotFound()
-    taught = and_(CourseSession.booking_id == booking_id, CourseSession.status == CourseSessionStatus.COMPLETED)
-    first_on, last_on = db.execute(
-        select(func.min(CourseSession.date), func.max(CourseSession.date)).where(taught)
-    ).one()
+    booking = found[0]
     return BookingDone(
         operator_id=booking[0],
         status=booking[1],
@@ -103,39 +114,33 @@ def booking_done(db: Session, booking_id: UUID) -> BookingDone:
         operator_name=booking[6],
         company_name=booking[7],
         locale=booking[8] or "en",
-        first_on=first_on,
-        last_on=last_on,
-        students=_students_done(db, booking_id, taught),
+        first_on=booking[9],
+        last_on=booking[10],
+        students=tuple(StudentDone(*row[11:]) for row in found),
     )
 
 
-def _students_done(db: Session, booking_id: UUID, taught: ColumnElement[bool]) -> tuple[StudentDone, ...]:
-    """A missed session is made up for, so only marks of completed ones count."""
-    absences = (
+def _absences(booking_id: UUID, taught: ColumnElement[bool]) -> Select[UUID, int]:
+    """How often each student was absent. A missed session is made up for, so only marks of completed ones count."""
+    return (
         select(Attendance.student_id, func.count().label("absences"))
         .join(CourseSession, CourseSession.id == Attendance.course_session_id)
         .where(Attendance.booking_id == booking_id, Attendance.mark == AttendanceMark.ABSENT, taught)
         .group_by(Attendance.student_id)
-        .subquery()
     )
-    found = (
-        select(Student.id, Student.name, func.coalesce(absences.c.absences, 0))
-        .join(BookingStudent, BookingStudent.student_id == Student.id)
-        .outerjoin(absences, absences.c.student_id == Student.id)
-        .where(BookingStudent.booking_id == booking_id)
-        .order_by(Student.id)
-    )
-    return tuple(StudentDone(*row) for row in db.execute(found))
 
 
-def is_promised(db: Session, booking_id: UUID, student_id: UUID) -> bool:
-    """Whether the student has a living certificate of this booking."""
-    living = select(Certificate.id).where(
-        Certificate.booking_id == booking_id,
-        Certificate.student_id == student_id,
-        Certificate.replaced_by_id.is_(None),
+def promised_students(db: Session, booking_id: UUID) -> frozenset[UUID]:
+    """The students who have a living certificate of this booking."""
+    living = select(Certificate.student_id).where(
+        Certificate.booking_id == booking_id, Certificate.replaced_by_id.is_(None)
     )
-    return db.scalar(living) is not None
+    return frozenset(db.scalars(living))
+
+
+_OLD: Final = aliased(Certificate)
+HAS_PREDECESSOR: Final = exists().where(_OLD.replaced_by_id == Certificate.id)
+"""The condition of a row that takes the place of another one."""
 
 
 def is_due(now: datetime) -> ColumnElement[bool]:
