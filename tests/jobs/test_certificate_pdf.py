@@ -260,8 +260,8 @@ def test_codes_with_the_one_mask_are_read_whatever_they_say() -> None:
 
 def dots(svg: str, scale: int = 2, quiet: int = 4) -> memoryview:
     """The grey picture of a code that segno drew: runs of dark modules, each row from its own left end."""
-    size = int(re.search(r'width="(\d+)"', svg)[1])  # type: ignore[index]  # else it is no code
-    side = (size + 2 * quiet) * scale
+    (size,) = re.findall(r'width="(\d+)"', svg)
+    side = (int(size) + 2 * quiet) * scale
     picture = bytearray(b"\xff") * (side * side)
     x = y = 0.0
     for verb, numbers in re.findall(r"([Mmh])([-\d. ]+)", svg.split(' d="')[1]):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from webapp.config import _FROM_FILES, Environment, Settings, SettingsError, load_settings
-from webapp.config_checks import DEFAULT_SECRET
+from webapp.config_checks import DEVELOPMENT_KEY
 from webapp.core.actor import Role
 
 GOOD = {
@@ -43,7 +43,7 @@ def boot(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> Settings:
 def test_development_boots_on_nothing() -> None:
     settings = load_settings()
     assert settings.environment is Environment.DEVELOPMENT
-    assert settings.secret_key == DEFAULT_SECRET
+    assert settings.secret_key == DEVELOPMENT_KEY
     assert not settings.is_production
 
 
@@ -57,7 +57,7 @@ def test_sound_production_boots(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"DATABASE_URL": None}, "Production needs DATABASE_URL and REDIS_URL."),
         ({"REDIS_URL": None}, "Production needs DATABASE_URL and REDIS_URL."),
         ({"SECRET_KEY": None}, "Production needs a SECRET_KEY of its own"),
-        ({"SECRET_KEY": DEFAULT_SECRET}, "Production needs a SECRET_KEY of its own"),
+        ({"SECRET_KEY": DEVELOPMENT_KEY}, "Production needs a SECRET_KEY of its own"),
         ({"SECRET_KEY": "short"}, "Production needs a SECRET_KEY of its own"),
         ({"TOTP_KEY": None}, "Production needs a TOTP_KEY of its own"),
         ({"TOTP_KEY": "short"}, "Production needs a TOTP_KEY of its own"),
@@ -68,7 +68,7 @@ def test_sound_production_boots(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"MAIL_URL": "http://mail.example"}, "MAIL_URL is written smtp://"),
         ({"MAIL_FROM": "Zonedesk"}, "MAIL_FROM is an address"),
         ({"SECRET_KEY": "abcabcabc" * 8}, "Production needs a SECRET_KEY of its own"),
-        ({"SECRET_KEY_PREVIOUS": DEFAULT_SECRET}, "SECRET_KEY_PREVIOUS is a key that anybody could guess"),
+        ({"SECRET_KEY_PREVIOUS": DEVELOPMENT_KEY}, "SECRET_KEY_PREVIOUS is a key that anybody could guess"),
         ({"SECRET_KEY_PREVIOUS": "short"}, "SECRET_KEY_PREVIOUS is a key that anybody could guess"),
         ({"SECRET_KEY_PREVIOUS": GOOD["SECRET_KEY"]}, "SECRET_KEY_PREVIOUS is SECRET_KEY itself"),
         ({"ZONEDESK_NOW": "2027-01-04T09:00:00+05:30"}, "Production runs on the real clock"),
@@ -172,7 +172,7 @@ def test_the_key_of_totp_secrets_may_come_from_a_file_and_be_changed(
 
 
 def test_development_encrypts_totp_secrets_with_what_it_has() -> None:
-    assert load_settings().totp_keys == (DEFAULT_SECRET,)
+    assert load_settings().totp_keys == (DEVELOPMENT_KEY,)
 
 
 def test_admins_and_managers_need_a_second_factor_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ certificate that is out. The row is the promise that its file goes too: a job re
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,9 +15,8 @@ from sqlalchemy import select, update
 from webapp.certificates.batches import take_back
 from webapp.certificates.models import Certificate
 from webapp.certificates.posting import must_not_be_going
-from webapp.certificates.promising import TOKEN_BYTES
 from webapp.certificates.request_models import CertificateRequest
-from webapp.certificates.rules import CertificateState, RequestState
+from webapp.certificates.rules import CertificateState, RequestState, draw_token
 from webapp.certificates.service import tell
 from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict
@@ -61,7 +59,7 @@ def erase_certificates(work: Work, locked: list[Certificate], *, by: Actor, now:
     for certificate in locked:
         certificate.payload = _anonymous(certificate.payload)
         certificate.salt = None
-        certificate.token = secrets.token_urlsafe(TOKEN_BYTES)
+        certificate.token = draw_token()
         certificate.revoked_reason = None
         certificate.erased_at = erased_at
         tell(work, "erased", certificate.id, certificate.operator_id, by=by, now=now)

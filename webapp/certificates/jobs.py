@@ -29,7 +29,8 @@ from webapp.db.tenancy import acting_for
 BATCH: Final = 200
 """Certificates one job makes with its one compiler before it hands over to a fresh process, which frees its memory.
 
-That one takes a third of a second to open everything; and RQ gives each certificate a second and a half."""
+That one takes a third of a second to open everything, and RQ leaves each certificate a second and a half.
+"""
 RING_AGAIN_AFTER: Final = timedelta(seconds=5)
 """A certificate due for longer is rung again: its own ring may be lost."""
 STUCK_AFTER: Final = timedelta(minutes=5)

@@ -33,8 +33,6 @@ from webapp.db.work import Work
 
 MAX_DRAWS: Final = 20
 """Of 45 random bits even two collisions in a row mean that the source is broken."""
-TOKEN_BYTES: Final = 24
-"""192 bits in the link: 32 letters, nobody guesses one."""
 SALT_BYTES: Final = 16
 """As many as ``credentials.building`` wants."""
 STORE: Final = (
@@ -128,7 +126,7 @@ def _pending(
     booking, design, awarded_on = paper.booking, paper.design, paper.awarded_on
     if booking.first_on is None or booking.last_on is None:
         raise RuleBroken("a completed booking has taught sessions")
-    number, token = draw(awarded_on.year), secrets.token_urlsafe(TOKEN_BYTES)
+    number, token = draw(awarded_on.year), rules.draw_token()
     payload = CertificatePayload(
         number=number,
         student_name=student.name,
@@ -144,14 +142,13 @@ def _pending(
         design_version=design.number if design is not None else BUILT_IN,
         design_operator_id=str(design.operator_id) if design is not None else "",
     )
-    return row(booking.operator_id, booking_id, student.id, number, token, payload, awarded_at=now, now=now)
+    return row(booking.operator_id, booking_id, student.id, token, payload, awarded_at=now, now=now)
 
 
 def row(
     operator_id: UUID,
     booking_id: UUID,
     student_id: UUID,
-    number: str,
     token: str,
     payload: CertificatePayload,
     *,
@@ -164,7 +161,7 @@ def row(
         "operator_id": operator_id,
         "booking_id": booking_id,
         "student_id": student_id,
-        "number": number,
+        "number": payload.number,
         "token": token,
         "state": CertificateState.PENDING,
         "payload": payload.to_json(),

@@ -6,7 +6,6 @@ and never has two. Locks are always taken in this order: household, certificate.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +13,7 @@ from uuid import UUID
 from webapp.certificates import rules
 from webapp.certificates.models import Certificate
 from webapp.certificates.pdf import CertificatePayload
-from webapp.certificates.promising import MAX_DRAWS, STORE, TOKEN_BYTES, link, row
+from webapp.certificates.promising import MAX_DRAWS, STORE, link, row
 from webapp.certificates.queries import issuing, requests
 from webapp.certificates.rules import CertificateState
 from webapp.certificates.service import tell
@@ -134,14 +133,13 @@ def _store(
 ) -> str:
     """Write the successor's row and return its number: the old award, a new number, token and salt."""
     for _ in range(MAX_DRAWS):
-        number, token = draw(old.awarded_on.year), secrets.token_urlsafe(TOKEN_BYTES)
+        number, token = draw(old.awarded_on.year), rules.draw_token()
         said = {"number": number, "student_name": name, "verify_url": link(public_url, number, token)}
         payload = CertificatePayload.from_json(old.payload | said)
         made = row(
             old.operator_id,
             old.booking_id,
             old.student_id,
-            number,
             token,
             payload,
             awarded_at=old.awarded_at,

@@ -26,6 +26,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 RANDOM_SYMBOLS = 9
 """45 random bits: nobody guesses a number, and it tells nothing about how many there are."""
+TOKEN_BYTES: Final = 24
 
 _PREFIX = "ZD"
 _VALUE = {symbol: value for value, symbol in enumerate(ALPHABET)}
@@ -138,6 +139,11 @@ def draw_number(year: int, choose: Callable[[str], str] = secrets.choice) -> str
     """
     symbols = f"{year % 100:02d}" + "".join(choose(ALPHABET) for _ in range(RANDOM_SYMBOLS))
     return _written(symbols + check_symbol(symbols))
+
+
+def draw_token() -> str:
+    """A new secret for the link of a certificate: 192 random bits in 32 letters that an address may hold."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def normalised_number(text: str) -> str | None:

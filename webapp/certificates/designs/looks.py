@@ -27,8 +27,8 @@ _NAMES: Final = ("student_name", "course_name", "operator_name", "issued_by", "n
 _FIXED_QR: Final = "#1d2a44"
 _MASK: Final = 2
 """The one data mask of ISO/IEC 18004 that codes get, whatever they say. Every reader takes any, and weighing all eight
-was a quarter of a page's drawing. For our addresses this one has the lowest penalty on average (1,715 points), and its
-worst (1,963) is below the worst of every other."""
+was over a quarter of a page's drawing. For our addresses this one has the lowest penalty on average (1,715 points), and
+its worst (1,963) is below the worst of every other."""
 
 
 @dataclass(frozen=True, slots=True)
