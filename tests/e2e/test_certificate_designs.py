@@ -24,7 +24,7 @@ def test_an_admin_designs_and_sees_it_at_once(make: Make, visit: Visit, tmp_path
     admin = visit(make.admin())
     page = admin.page
     page.goto("/certificates")
-    page.get_by_role("link", name="Designs").click()
+    admin.follow(page.get_by_role("link", name="Designs"))
     found = faults_of(admin, "designs")
     page.goto(f"/certificates/designs/{franchise}")
     found += faults_of(admin, "design-none")

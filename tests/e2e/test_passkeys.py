@@ -185,7 +185,7 @@ def test_no_page_of_passkeys_stands_in_anybody_s_way(arrive: Any, make: Make, de
     found += faults_of(visitor, "account-none")
     set_one_up(visitor, device, person, "A key with a name as long as anybody ever gave to one of theirs, and longer")
     found += faults_of(visitor, "account")
-    page.get_by_role("link", name="Rename or remove").click()
+    visitor.follow(page.get_by_role("link", name="Rename or remove"))
     found += faults_of(visitor, "show")
     page.goto("/account/recovery-codes/first")
     found += faults_of(visitor, "first-codes")

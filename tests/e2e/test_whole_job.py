@@ -242,7 +242,7 @@ def revoke(one: Visitor, other: Visitor, number: str) -> None:
     second = other.page
     second.goto("/")
     other.shoot_all("home-admin-to-decide")
-    second.locator("main").get_by_role("link", name=number).click()
+    other.follow(second.locator("main").get_by_role("link", name=number))
     assert other.violations() == []
     with other.at_360():
         assert other.overflow() == []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
 
 from tests.make import Person
 from tests.services import ROOT
@@ -150,8 +150,15 @@ class Visitor:
         )
         return found
 
+    def follow(self, link: Locator) -> None:
+        """Follow a link to another page, and be there."""
+        with self.page.expect_event("load"):
+            link.click()
+
     def violations(self) -> list[str]:
         """What axe finds on the page, one line per element."""
+        # What is being fetched anew is dimmed until it is there: nobody reads it then.
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(axe_source())
         found: dict[str, Any] = self.page.evaluate(
