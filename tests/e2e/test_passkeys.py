@@ -120,6 +120,16 @@ def offered(visitor: Visitor) -> None:
     expect(visitor.page.locator("[data-passkey]")).to_have_attribute("data-autofill", "offered")
 
 
+def suggest_nothing(visitor: Visitor) -> None:
+    """Open the sign-in page as in a browser without suggestions: no question waits there but the button's.
+
+    A device that touches by itself may answer the page's question before the button is pressed, and it forgets a
+    passkey that was refused: the press would find none.
+    """
+    visitor.page.add_init_script("delete PublicKeyCredential.isConditionalMediationAvailable")
+    visitor.page.goto("/sign-in")
+
+
 def press_passkey(visitor: Visitor, device: Device, name: str) -> None:
     """Press a button that asks for a passkey, and touch the device."""
     with device.touching():
@@ -270,9 +280,27 @@ def test_whatever_goes_wrong_is_said_in_plain_words(arrive: Any, make: Make, des
     page.get_by_role("button", name="Remove this passkey").click()
     expect(page.locator(".zd-notices")).to_contain_text("Your passkey is removed")
     sign_out(visitor)
+    suggest_nothing(visitor)
     with device.touching():
         page.get_by_role("button", name=BUTTON).click()
         said(visitor, "does not know this passkey")
+
+
+def test_a_removed_passkey_among_the_suggestions_is_refused_and_not_suggested_again(arrive: Any, make: Make) -> None:
+    person, visitor = make.staff(), arrive()
+    device, page = Device(visitor), visitor.page
+    type_password(visitor, person)
+    set_one_up(visitor, device, person)
+    page.get_by_role("link", name="Rename or remove").click()
+    page.get_by_role("button", name="Remove this passkey").click()
+    expect(page.locator(".zd-notices")).to_contain_text("Your passkey is removed")
+    sign_out(visitor)
+    assert len(device.held()) == 1
+    with device.touching():
+        page.goto("/sign-in")
+        expect(page.locator("[data-passkey-said]")).to_have_text(re.compile("does not know this passkey"))
+    offered(visitor)
+    assert device.held() == []
 
 
 def test_at_another_address_the_page_says_where_passkeys_work(chromium: Browser, desk: RunningDesk, make: Make) -> None:
