@@ -5,24 +5,32 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
+from unittest.mock import patch
 
 from sqlalchemy import update
 
 import worker
-from webapp.certificates import service
-from webapp.certificates.models import Certificate
+from webapp.db.promises import FREE, Held, Promises
 from webapp.db.work import Work
 
 
-def settle(work: Work, claim: service.Claim, values: Mapping[str, Any]) -> UUID | None:
+def settle(
+    promises: Promises[Any, Any],
+    work: Work,
+    held: Held,
+    values: Mapping[str, Any],
+    *,
+    returning: tuple[Any, ...] = (),
+    **_: object,
+) -> tuple[Any, ...] | None:
     """Change the row, whoever's it is by now."""
-    changed = update(Certificate).where(Certificate.id == claim.certificate_id)
-    free = changed.values(**values, lease=None, lease_until=None).returning(Certificate.operator_id)
-    operator_id: UUID | None = work.db.scalar(free.execution_options(synchronize_session=False))
-    return operator_id
+    table = promises.table
+    changed = update(table).where(table.id == held.id).values(**{**FREE, **values})
+    told = changed.returning(*(returning or (table.id,))).execution_options(synchronize_session=False)
+    found = work.db.execute(told).one_or_none()
+    return tuple(found) if found is not None else None
 
 
 if __name__ == "__main__":
-    service._settle = settle
-    sys.exit(worker.main(sys.argv[1:]))
+    with patch.object(Promises, "settle", settle):
+        sys.exit(worker.main(sys.argv[1:]))

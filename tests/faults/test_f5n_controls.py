@@ -28,6 +28,7 @@ from webapp.core.failpoints import Failpoint
 from webapp.course_sessions.rules import AttendanceMark
 from webapp.course_sessions.service import Outcome, mark
 from webapp.db.job_context import JobContext
+from webapp.db.promises import Promises
 
 pytestmark = pytest.mark.faults
 
@@ -201,7 +202,7 @@ def test_without_the_lease_check_who_was_overtaken_fails_what_another_makes(
 ) -> None:
     slow, quick = overtaken(scene)
     with monkeypatch.context() as careless, scene.world.database.unit_of_work() as work:
-        careless.setattr(service, "_settle", careless_worker.settle)
+        careless.setattr(Promises, "settle", careless_worker.settle)
         service.record_failure(work, slow, "not-drawable", lasting=True, now=clock.now())
     assert not scene.publish(quick, b"quick")
     assert {"lost", "open promises"} <= scene.breaches()
@@ -211,7 +212,7 @@ def test_without_the_lease_check_the_database_still_refuses_a_second_file(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, quick = overtaken(scene)
-    monkeypatch.setattr(service, "_settle", careless_worker.settle)
+    monkeypatch.setattr(Promises, "settle", careless_worker.settle)
     assert scene.publish(quick, b"quick")
     with pytest.raises(IntegrityError, match="never changes"):
         scene.publish(slow, b"slow")
@@ -220,7 +221,7 @@ def test_without_the_lease_check_the_database_still_refuses_a_second_file(
 
 def test_without_either_a_certificate_is_published_twice(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, quick = overtaken(scene)
-    monkeypatch.setattr(service, "_settle", careless_worker.settle)
+    monkeypatch.setattr(Promises, "settle", careless_worker.settle)
     scene.world.as_owner(FREE_HAND)
     assert scene.publish(quick, b"quick")
     assert scene.publish(slow, b"slow")

@@ -214,7 +214,7 @@ class PlainKeys:
 
     def credential(self, payload: CertificatePayload, claim: Claim) -> bytes:
         """The id, which tells credentials apart, and nothing of the student."""
-        return f'{{"id": "{claim.certificate_id.urn}"}}'.encode()
+        return f'{{"id": "{claim.id.urn}"}}'.encode()
 
 
 def later(ctx: JobContext, by: timedelta) -> JobContext:

@@ -33,6 +33,7 @@ from webapp.core.errors import Conflict, NotFound
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
+from webapp.db.promises import Held
 from webapp.db.tenancy import acting_for_nobody
 from webapp.db.work import Database
 from webapp.desk.erasing import erase_family
@@ -290,7 +291,7 @@ def test_whoever_lost_the_lease_changes_nothing(db: Database, issued: UUID) -> N
     ((letter_id, *_),) = rows(db, "SELECT id FROM certificate_letters ORDER BY id LIMIT 1")
     assert isinstance(letter_id, UUID)
 
-    def claim(at: timedelta) -> posting.Claim | None:
+    def claim(at: timedelta) -> Held | None:
         with db.unit_of_work() as work:
             return posting.claim(work, letter_id, now=DONE + at, lease_for=MINUTE)
 

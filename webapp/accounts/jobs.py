@@ -100,6 +100,6 @@ def _failed(ctx: JobContext, claim: letters.Claim, problem: str, *, permanent: b
     told = log.error if state is LetterState.FAILED else log.warning
     told(
         "letter.failed" if state is LetterState.FAILED else "letter.put_off",
-        letter_id=str(claim.letter_id),
+        letter_id=str(claim.id),
         problem=problem,
     )

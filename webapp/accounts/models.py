@@ -18,7 +18,8 @@ from webapp.accounts.rules import (
 )
 from webapp.core.actor import Role
 from webapp.core.ids import COMPANY_ID
-from webapp.db.base import Base, owned_key, owned_table, word
+from webapp.db.base import Base, owned_key, owned_table, whole_lease, word
+from webapp.db.promises import RetriedPromise
 
 
 class User(Base):
@@ -186,7 +187,7 @@ class Invitation(Base):
     accepted_at: Mapped[datetime | None]
 
 
-class Letter(Base):
+class Letter(RetriedPromise, Base):
     """A letter to be sent about an account: the row is the promise, a job sends it.
 
     What was asked for a forgotten password is such a row whether the address is known or not, so both take the same
@@ -198,7 +199,7 @@ class Letter(Base):
         owned_key("user_id", "users", ondelete="CASCADE", onupdate="CASCADE"),
         owned_key("invitation_id", "invitations", ondelete="CASCADE"),
         CheckConstraint("(kind = 'invitation') = (invitation_id IS NOT NULL)", name="invitation"),
-        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        whole_lease(),
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent"),
         Index("ix_letters_pending", "next_at", postgresql_where=text("state = 'pending'")),
         Index("ix_letters_user_id", "user_id"),
@@ -217,11 +218,6 @@ class Letter(Base):
     state: Mapped[LetterState] = mapped_column(word(LetterState, "state"))
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    next_at: Mapped[datetime]
-    lease: Mapped[UUID | None]
-    lease_until: Mapped[datetime | None]
-    last_error: Mapped[str | None] = mapped_column(String(400))
 
 
 class LinkToken(Base):

@@ -41,7 +41,7 @@ def compose(ctx: JobContext, claim: Claim) -> Envelope | None:
     if found is None:
         return None
     locale, written = found
-    return Envelope(claim.letter_id, claim.email, written.subject, written.text, locale, now)
+    return Envelope(claim.id, claim.email, written.subject, written.text, locale, now)
 
 
 def _reset(ctx: JobContext, claim: Claim, now: datetime) -> tuple[str, Written] | None:
@@ -68,7 +68,7 @@ def _reset(ctx: JobContext, claim: Claim, now: datetime) -> tuple[str, Written] 
             account.id,
             operator_id=account.operator_id,
             by=SYSTEM,
-            after={"letter_id": claim.letter_id},
+            after={"letter_id": claim.id},
             at=now,
         )
     minutes = RESET_GOOD_FOR.total_seconds() // 60

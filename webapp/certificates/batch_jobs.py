@@ -71,7 +71,7 @@ def ring(ctx: JobContext) -> bool:
 def _make(ctx: JobContext, claim: batches.Claim, operator_id: UUID, store: FileStore, shelf: LargeFileStore) -> bool:
     """Join outside any transaction, keep the file, then publish; whatever goes wrong stays with this batch."""
     # Part of the file, so no two files are the same: removing one never takes another's content away.
-    mark = f"{claim.batch_id}/{claim.lease}"
+    mark = f"{claim.id}/{claim.lease}"
     try:
         file = PdfToPrint(mark) if claim.kind is BatchKind.PDF else ZipOfFiles(mark, ctx.now())
         with joining(file) as joined:
@@ -85,7 +85,7 @@ def _make(ctx: JobContext, claim: batches.Claim, operator_id: UUID, store: FileS
     except BaseTimeoutException:
         raise  # RQ stops the whole job: the lease runs out and the batch comes round again
     except _Overtaken:
-        log.info("certificate_batch.overtaken", batch_id=str(claim.batch_id))
+        log.info("certificate_batch.overtaken", batch_id=str(claim.id))
         return False
     except OSError as error:
         return _failed(ctx, claim, "not-stored", error)
@@ -95,7 +95,7 @@ def _make(ctx: JobContext, claim: batches.Claim, operator_id: UUID, store: FileS
         published = batches.publish(work, claim, sha256=sha256, size=size, left_out=left_out, now=ctx.now())
     if not published and sha256 is not None:
         shelf.remove(sha256)
-    log.info("certificate_batch.made" if published else "certificate_batch.overtaken", batch_id=str(claim.batch_id))
+    log.info("certificate_batch.made" if published else "certificate_batch.overtaken", batch_id=str(claim.id))
     return published
 
 
@@ -149,7 +149,7 @@ def _put(source: queries.Source | None, store: FileStore, joined: Joined) -> Lef
 
 def _failed(ctx: JobContext, claim: batches.Claim, problem: str, error: Exception) -> bool:
     # Without the error's text, which may quote a name or a path.
-    log.error("certificate_batch.try_failed", batch_id=str(claim.batch_id), error=type(error).__name__)
+    log.error("certificate_batch.try_failed", batch_id=str(claim.id), error=type(error).__name__)
     with ctx.unit_of_work() as work:
         batches.record_failure(work, claim, problem, now=ctx.now())
     return False

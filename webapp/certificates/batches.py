@@ -1,7 +1,6 @@
 """Many certificates in one file: promised as a row, made by a work-horse, there for a day. Part of the room's service.
 
-What was chosen is frozen on the row; what becomes of each certificate until the file is made counts as it is then. A
-claim is fenced by a lease token: whoever lost the lease publishes nothing.
+What was chosen is frozen on the row; what becomes of each certificate until the file is made counts as it is then.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -24,25 +23,24 @@ from webapp.core.actor import Actor
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.core.job_names import JobName
+from webapp.db.promises import Held, RetriedPromises
 from webapp.db.work import Work
 
 Batch = CertificateBatch
+MAX_TRIES: Final = 5
+BATCHES: Final = RetriedPromises(Batch, BatchState.PENDING, backoff, BatchState.FAILED, MAX_TRIES)
 MOST: Final = 1000
 """Certificates in one batch."""
 MOST_WAITING: Final = 3
 """Batches of one person that are being made at a time."""
 KEPT_FOR: Final = timedelta(days=1)
 """How long a file is there for whoever asked for it."""
-MAX_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """One batch taken for making, and the token that proves it."""
+class Claim(Held):
+    """One batch taken for making."""
 
-    batch_id: UUID
-    lease: UUID
-    attempt: int
     kind: BatchKind
     items: tuple[queries.Item, ...]
 
@@ -107,23 +105,17 @@ def _is_the_same(work: Work, batch_id: UUID, by: Actor, kind: BatchKind, items: 
 
 def claim(work: Work, batch_id: UUID, *, now: datetime, lease_for: timedelta) -> Claim | None:
     """Take a batch for making from its beginning; ``None`` when it is not due, taken, or its tries are over."""
-    wanted = select(Batch).where(Batch.id == batch_id, queries.is_due(now)).with_for_update(skip_locked=True)
-    batch = work.db.scalar(wanted)
-    if batch is None:
+    found = BATCHES.claim(work, batch_id, now=now, lease_for=lease_for)
+    if found is None:
         return None
-    if batch.attempts >= MAX_TRIES:
-        batch.state, batch.last_error, batch.lease, batch.lease_until = BatchState.FAILED, "no-answer", None, None
-        return None
-    lease = uuid4()
-    batch.attempts += 1
-    batch.lease, batch.lease_until, batch.next_at = lease, now + lease_for, now + backoff(batch.attempts)
+    batch, held = found
     batch.done, batch.included, batch.left_out = 0, 0, []
-    return Claim(batch_id, lease, batch.attempts, batch.kind, queries.items_in(batch.items))
+    return Claim(held.id, held.lease, held.attempt, batch.kind, queries.items_in(batch.items))
 
 
 def record_progress(work: Work, claim: Claim, done: int, *, now: datetime, lease_for: timedelta) -> bool:
     """Note how far it is and go on holding the batch; ``False`` when the lease was lost: somebody else makes it."""
-    return _settle(work, claim, {"done": done, "lease_until": now + lease_for}, free=False)
+    return BATCHES.settle(work, claim, {"done": done, "lease_until": now + lease_for}, go_on=True) is not None
 
 
 def publish(
@@ -147,16 +139,12 @@ def publish(
     else:
         values |= {"state": BatchState.READY, "file_sha256": sha256, "size": size, "expires_at": now + KEPT_FOR}
         values |= {"last_error": None}
-    return _settle(work, claim, values)
+    return BATCHES.settle(work, claim, values) is not None
 
 
 def record_failure(work: Work, claim: Claim, problem: str, *, now: datetime) -> BatchState | None:
-    """Note why a try failed, in a word; it is tried again later, ``MAX_TRIES`` times in all."""
-    over = claim.attempt >= MAX_TRIES
-    values = {"state": BatchState.FAILED} if over else {"next_at": now + backoff(claim.attempt)}
-    if not _settle(work, claim, values | {"last_error": problem}):
-        return None
-    return BatchState.FAILED if over else BatchState.PENDING
+    """Note why a try failed; see ``RetriedPromises.record_failure``."""
+    return BATCHES.record_failure(work, claim, problem, now=now)
 
 
 def record_gone(work: Work, batch_id: UUID, *, now: datetime) -> bool:
@@ -192,19 +180,6 @@ def take_back(work: Work, certificate_ids: Iterable[UUID], *, now: datetime) -> 
             batch.lease, batch.lease_until, batch.next_at = None, None, now
             work.after_commit(JobName.MAKE_BATCHES)
     return len(found)
-
-
-def _settle(work: Work, claim: Claim, values: Mapping[str, Any], *, free: bool = True) -> bool:
-    """Change a claimed batch, and free it, if the lease is still ours."""
-    freed = {"lease": None, "lease_until": None} if free else {}
-    mine = (
-        update(Batch)
-        .where(Batch.id == claim.batch_id, Batch.state == BatchState.PENDING, Batch.lease == claim.lease)
-        .values(**values, **freed)
-        .returning(Batch.id)
-        .execution_options(synchronize_session=False)
-    )
-    return work.db.scalar(mine) is not None
 
 
 def _tell(

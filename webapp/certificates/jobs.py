@@ -140,24 +140,24 @@ def _make(ctx: JobContext, claim: service.Claim, store: FileStore, renderer: Ren
         raise  # RQ stops the whole job: the lease runs out and the row comes round again
     except (RenderFailed, CannotBeSigned) as error:
         # Without its text, which may quote the name it could not set.
-        log.error("certificate.not_drawable", certificate_id=str(claim.certificate_id), error=error.code)
+        log.error("certificate.not_drawable", certificate_id=str(claim.id), error=error.code)
         return _failed(ctx, claim, error.code, lasting=True)
     except FileMissing as error:
-        log.error("certificate.picture_missing", certificate_id=str(claim.certificate_id), sha256=str(error))
+        log.error("certificate.picture_missing", certificate_id=str(claim.id), sha256=str(error))
         return _failed(ctx, claim, "picture-missing", lasting=False)
     except OSError as error:
-        log.warning("certificate.not_stored", certificate_id=str(claim.certificate_id), error=type(error).__name__)
+        log.warning("certificate.not_stored", certificate_id=str(claim.id), error=type(error).__name__)
         return _failed(ctx, claim, "not-stored", lasting=False)
     except Exception as error:
-        log.exception("certificate.try_failed", certificate_id=str(claim.certificate_id))
+        log.exception("certificate.try_failed", certificate_id=str(claim.id))
         return _failed(ctx, claim, f"unexpected-{type(error).__name__}", lasting=False)
     with ctx.unit_of_work() as work:
         made = service.Made(pdf_sha256=pdf_sha256, credential_sha256=credential_sha256)
         published = service.publish(work, claim, made, now=ctx.now())
         if published and ctx.settings.certificate_mail_on_issue:
-            posting.send_when_issued(work, claim.certificate_id, now=ctx.now())
+            posting.send_when_issued(work, claim.id, now=ctx.now())
     reach(Failpoint.PUBLISHED)
-    log.info("certificate.issued" if published else "certificate.overtaken", certificate_id=str(claim.certificate_id))
+    log.info("certificate.issued" if published else "certificate.overtaken", certificate_id=str(claim.id))
     return published
 
 

@@ -20,6 +20,7 @@ from webapp.clients.mail import Attachment, Envelope, Mail, MailRefused, mail_fr
 from webapp.clients.stores import store_of
 from webapp.core.job_names import JobName
 from webapp.db.job_context import JobContext
+from webapp.db.promises import Held
 
 LEASE: Final = timedelta(seconds=60)
 """Longer than fetching the file and the talk with the mail server may take, step by step."""
@@ -87,17 +88,17 @@ def _send(ctx: JobContext, letter_id: UUID, mail: Mail, store: FileStore) -> boo
     return kept
 
 
-def _compose(ctx: JobContext, claim: posting.Claim, store: FileStore) -> Envelope | None:
+def _compose(ctx: JobContext, claim: Held, store: FileStore) -> Envelope | None:
     """The letter with its file, or ``None`` when it is not to be sent any more, which is noted."""
     with ctx.read_only() as db:
-        found = letters.posted(db, claim.letter_id)
+        found = letters.posted(db, claim.id)
     if found is None:
         return None  # the family was erased, and the letter with it
     why = _why_not(found)
     if why is not None or found.email is None or found.pdf_sha256 is None:
         with ctx.unit_of_work() as work:
             posting.record_dropped(work, claim, why or "no-address")
-        log.info("certificate_letter.dropped", letter_id=str(claim.letter_id), problem=why)
+        log.info("certificate_letter.dropped", letter_id=str(claim.id), problem=why)
         return None
     language = found.language if found.language in LOCALES else "en"
     written = write(
@@ -111,7 +112,7 @@ def _compose(ctx: JobContext, claim: posting.Claim, store: FileStore) -> Envelop
         link=found.verify_url,
     )
     file = Attachment(f"certificate-{found.number}.pdf", "application/pdf", store.get(found.pdf_sha256))
-    return Envelope(claim.letter_id, found.email, written.subject, written.text, language, ctx.now(), (file,))
+    return Envelope(claim.id, found.email, written.subject, written.text, language, ctx.now(), (file,))
 
 
 def _why_not(found: letters.Posted) -> str | None:
@@ -123,13 +124,13 @@ def _why_not(found: letters.Posted) -> str | None:
     return "no-address" if found.email is None else None
 
 
-def _failed(ctx: JobContext, claim: posting.Claim, problem: str, *, permanent: bool) -> None:
+def _failed(ctx: JobContext, claim: Held, problem: str, *, permanent: bool) -> None:
     with ctx.unit_of_work() as work:
         state = posting.record_failure(work, claim, problem, permanent=permanent, now=ctx.now())
     given_up = state is LetterState.FAILED
     told = log.error if given_up else log.warning
     told(
         "certificate_letter.failed" if given_up else "certificate_letter.put_off",
-        letter_id=str(claim.letter_id),
+        letter_id=str(claim.id),
         problem=problem,
     )

@@ -25,13 +25,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.accounts.rules import LetterState
 from webapp.certificates.rules import BatchKind, BatchState, CertificateState, KeyKind
-from webapp.db.base import Base, owned_key, owned_table, word
+from webapp.db.base import Base, owned_key, owned_table, whole_lease, word
+from webapp.db.promises import RetriedPromise
 
 NUMBER = "uq_certificates_number"
 ONE_PER_STUDENT = "uq_certificates_live_booking_id_student_id"
 
 
-class Certificate(Base):
+class Certificate(RetriedPromise, Base):
     """A certificate and the promise to make it: state, attempts, next try and lease stand on the row itself."""
 
     __tablename__ = "certificates"
@@ -53,7 +54,7 @@ class Certificate(Base):
             "state NOT IN ('issued', 'revoked', 'replaced') OR (pdf_sha256 IS NOT NULL AND issued_at IS NOT NULL)",
             name="published",
         ),
-        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        whole_lease(),
         CheckConstraint("state <> 'replaced' OR replaced_by_id IS NOT NULL", name="replaced"),
         CheckConstraint("replaced_by_id IS NULL OR state IN ('issued', 'revoked', 'replaced')", name="successor"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked"),
@@ -123,11 +124,6 @@ class Certificate(Base):
     pdf_sha256: Mapped[str | None] = mapped_column(String(64))
     credential_sha256: Mapped[str | None] = mapped_column(String(64))
     """The file of the Open Badges credential. Certificates issued before there were any have none."""
-    attempts: Mapped[int] = mapped_column(default=0)
-    next_at: Mapped[datetime]
-    lease: Mapped[UUID | None]
-    lease_until: Mapped[datetime | None]
-    last_error: Mapped[str | None] = mapped_column(String(400))
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(400))
     replaced_by_id: Mapped[UUID | None]
@@ -190,7 +186,7 @@ class RevocationList(Base):
     signed_at: Mapped[datetime]
 
 
-class CertificateLetter(Base):
+class CertificateLetter(RetriedPromise, Base):
     """The promise to send a certificate to one guardian, and what became of it. It goes when the guardian does."""
 
     __tablename__ = "certificate_letters"
@@ -199,7 +195,7 @@ class CertificateLetter(Base):
         owned_key("guardian_id", "guardians", ondelete="CASCADE"),
         CheckConstraint("occasion ~ '^(issued|asked-[1-9][0-9]?)$'", name="occasion"),
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent"),
-        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        whole_lease(),
         Index("uq_certificate_letters_once", "certificate_id", "guardian_id", "occasion", unique=True),
         Index("ix_certificate_letters_guardian_id", "guardian_id"),
         Index("ix_certificate_letters_pending", "next_at", postgresql_where=text("state = 'pending'")),
@@ -221,21 +217,16 @@ class CertificateLetter(Base):
     state: Mapped[LetterState] = mapped_column(word(LetterState, "state"))
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
-    attempts: Mapped[int]
-    next_at: Mapped[datetime]
-    lease: Mapped[UUID | None]
-    lease_until: Mapped[datetime | None]
-    last_error: Mapped[str | None] = mapped_column(String(400))
 
 
-class CertificateBatch(Base):
+class CertificateBatch(RetriedPromise, Base):
     """The promise to put many certificates into one file, for whoever asked and for a day."""
 
     __tablename__ = "certificate_batches"
     __table_args__ = owned_table(
         CheckConstraint("(state = 'ready') = (file_sha256 IS NOT NULL)", name="file"),
         CheckConstraint("state <> 'ready' OR (expires_at IS NOT NULL AND size IS NOT NULL)", name="ready"),
-        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        whole_lease(),
         CheckConstraint("chosen BETWEEN 1 AND 1000 AND done BETWEEN 0 AND chosen", name="done"),
         Index("ix_certificate_batches_asked_by_asked_at", "asked_by", "asked_at"),
         Index("ix_certificate_batches_asked_at", "asked_at"),
@@ -269,8 +260,3 @@ class CertificateBatch(Base):
     size: Mapped[int | None] = mapped_column(BigInteger)
     """Of the file, in bytes."""
     expires_at: Mapped[datetime | None]
-    attempts: Mapped[int]
-    next_at: Mapped[datetime]
-    lease: Mapped[UUID | None]
-    lease_until: Mapped[datetime | None]
-    last_error: Mapped[str | None] = mapped_column(String(400))

@@ -7,13 +7,11 @@ the same each time. Neither rows nor audit hold an address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
-from uuid import UUID, uuid4
+from typing import Final
+from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from webapp.accounts.letters import wait_after
@@ -27,19 +25,12 @@ from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict
 from webapp.core.ids import new_id
 from webapp.core.job_names import JobName
+from webapp.db.promises import Held, RetriedPromises
 from webapp.db.work import Work
 
+LETTERS: Final = RetriedPromises(CertificateLetter, LetterState.PENDING, wait_after, LetterState.FAILED, LETTER_TRIES)
 MOST_ROUNDS: Final = 20
 """How often staff may send one certificate: beyond that the address is wrong, or somebody is being pestered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One letter taken for sending, and the token that proves it when the outcome is recorded."""
-
-    letter_id: UUID
-    lease: UUID
-    attempt: int
 
 
 def send_when_issued(work: Work, certificate_id: UUID, *, now: datetime) -> int:
@@ -142,51 +133,32 @@ def _promise(work: Work, certificate_id: UUID, operator_id: UUID, occasion: str,
     return len(letters)
 
 
-def claim(work: Work, letter_id: UUID, *, now: datetime, lease_for: timedelta) -> Claim | None:
-    """Take a letter for sending; ``None`` when it is not due any more, somebody else has it, or its tries are over.
-
-    The try is counted here and the next one put off, so a letter that kills its work-horse comes round ever less often
-    and ends as failed.
-    """
-    wanted = select(CertificateLetter).where(CertificateLetter.id == letter_id, queries.is_due(now))
-    letter = work.db.scalar(wanted.with_for_update(skip_locked=True))
-    if letter is None:
-        return None
-    if letter.attempts >= LETTER_TRIES:
-        letter.state, letter.last_error, letter.lease, letter.lease_until = LetterState.FAILED, "no-answer", None, None
-        return None
-    lease = uuid4()
-    letter.attempts += 1
-    letter.lease, letter.lease_until, letter.next_at = lease, now + lease_for, now + wait_after(letter.attempts)
-    return Claim(letter_id, lease, letter.attempts)
+def claim(work: Work, letter_id: UUID, *, now: datetime, lease_for: timedelta) -> Held | None:
+    """Take a letter for sending; ``None`` when it is not due any more, somebody else has it, or its tries are over."""
+    found = LETTERS.claim(work, letter_id, now=now, lease_for=lease_for)
+    return found[1] if found is not None else None
 
 
-def record_sent(work: Work, claim: Claim, *, now: datetime) -> bool:
+def record_sent(work: Work, letter: Held, *, now: datetime) -> bool:
     """Note that a letter was taken by the mail server; ``False`` when the lease was lost, or the family was erased."""
-    found = _settle(work, claim, {"state": LetterState.SENT, "sent_at": now, "last_error": None})
-    if found is not None:
-        certificate_id, operator_id = found
-        after = {"letter_id": claim.letter_id}
-        tell(work, "letter_sent", certificate_id, operator_id, by=SYSTEM, now=now, after=after)
-    return found is not None
+    values = {"state": LetterState.SENT, "sent_at": now, "last_error": None}
+    columns = (CertificateLetter.certificate_id, CertificateLetter.operator_id)
+    found = LETTERS.settle(work, letter, values, returning=columns)
+    if found is None:
+        return False
+    tell(work, "letter_sent", found[0], found[1], by=SYSTEM, now=now, after={"letter_id": letter.id})
+    return True
 
 
-def record_dropped(work: Work, claim: Claim, problem: str) -> bool:
+def record_dropped(work: Work, letter: Held, problem: str) -> bool:
     """Note that nobody is to be written to any more, and why in a word; ``False`` when the lease was lost."""
-    return _settle(work, claim, {"state": LetterState.DROPPED, "last_error": problem}) is not None
+    values = {"state": LetterState.DROPPED, "last_error": problem}
+    return LETTERS.settle(work, letter, values) is not None
 
 
-def record_failure(work: Work, claim: Claim, problem: str, *, permanent: bool, now: datetime) -> LetterState | None:
-    """Note why a try failed; returns the letter's state, ``None`` when the lease was lost.
-
-    ``problem`` is a word without personal data. ``permanent`` means that trying again cannot help; else it is tried
-    again later, ``LETTER_TRIES`` times in all.
-    """
-    given_up = permanent or claim.attempt >= LETTER_TRIES
-    values = {"state": LetterState.FAILED} if given_up else {"next_at": now + wait_after(claim.attempt)}
-    if _settle(work, claim, values | {"last_error": problem}) is None:
-        return None
-    return LetterState.FAILED if given_up else LetterState.PENDING
+def record_failure(work: Work, letter: Held, problem: str, *, permanent: bool, now: datetime) -> LetterState | None:
+    """Note why a try failed; see ``RetriedPromises.record_failure``. ``permanent``: trying again cannot help."""
+    return LETTERS.record_failure(work, letter, problem, lasting=permanent, now=now)
 
 
 def must_not_be_going(work: Work, certificate_ids: list[UUID], *, now: datetime) -> None:
@@ -204,20 +176,3 @@ def must_not_be_going(work: Work, certificate_ids: list[UUID], *, now: datetime)
         raise Conflict(
             "letter-going", "A certificate is being sent to this family. Wait half a minute, then try again."
         )
-
-
-def _settle(work: Work, claim: Claim, values: Mapping[str, Any]) -> tuple[UUID, UUID] | None:
-    """Change a claimed letter and free it, if the lease is still ours; its certificate and operator."""
-    mine = (
-        update(CertificateLetter)
-        .where(
-            CertificateLetter.id == claim.letter_id,
-            CertificateLetter.state == LetterState.PENDING,
-            CertificateLetter.lease == claim.lease,
-        )
-        .values(**values, lease=None, lease_until=None)
-        .returning(CertificateLetter.certificate_id, CertificateLetter.operator_id)
-        .execution_options(synchronize_session=False)
-    )
-    found = work.db.execute(mine).one_or_none()
-    return (found[0], found[1]) if found is not None else None

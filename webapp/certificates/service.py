@@ -6,12 +6,11 @@ publish, so however often work is rung, repeated or overtaken, each student sees
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import select, update
 
@@ -24,26 +23,24 @@ from webapp.core.actor import SYSTEM, Actor
 from webapp.core.errors import Conflict
 from webapp.core.failpoints import Failpoint, reach
 from webapp.core.job_names import JobName
+from webapp.db.promises import FREE, NO_ANSWER, Held, RetriedPromises, doubling
 from webapp.db.work import Work
 
 MAX_ATTEMPTS: Final = 12
 """Tries, crashed ones included, after which a person has to look."""
-LONGEST_BACKOFF: Final = timedelta(minutes=10)
+backoff: Final = doubling(timedelta(seconds=5), timedelta(minutes=10))
+CERTIFICATES: Final = RetriedPromises(
+    Certificate, CertificateState.PENDING, backoff, CertificateState.FAILED, MAX_ATTEMPTS
+)
 WAIT_FOR_KEYS: Final = timedelta(seconds=30)
 """How soon a certificate that cannot be signed is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """One certificate taken for making, and the token that proves it when publishing.
+class Claim(Held):
+    """One certificate taken for making. All but lease and attempt is the same at every try; instants are aware."""
 
-    All but lease and attempt is the same at every try; instants are aware.
-    """
-
-    certificate_id: UUID
     operator_id: UUID
-    lease: UUID
-    attempt: int
     payload: Mapping[str, Any]
     salt: str
     awarded_on: date
@@ -80,7 +77,7 @@ def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | No
             Certificate.valid_from,
             Certificate.created_at,
         )
-        .where(issuing.is_due(now), Certificate.attempts < MAX_ATTEMPTS)
+        .where(CERTIFICATES.is_due(now), Certificate.attempts < MAX_ATTEMPTS)
         .order_by(Certificate.next_at, Certificate.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -88,11 +85,11 @@ def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | No
     found = work.db.execute(due).one_or_none()
     if found is None:
         return None
-    lease, attempt = uuid4(), found.attempts + 1
+    taken = CERTIFICATES.taken(found.attempts + 1, now=now, lease_for=lease_for)
     claimed = (
         update(Certificate)
         .where(Certificate.id == found.id)
-        .values(lease=lease, lease_until=now + lease_for, attempts=attempt, next_at=now + backoff(attempt))
+        .values(taken)
         # Asked here and not above, where it would be asked of every row that is due.
         .returning(issuing.HAS_PREDECESSOR)
         .execution_options(synchronize_session=False)
@@ -100,10 +97,10 @@ def claim_next(work: Work, *, now: datetime, lease_for: timedelta) -> Claim | No
     replaces = bool(work.db.scalar(claimed))
     reach(Failpoint.CLAIMING)
     return Claim(
-        certificate_id=found.id,
+        id=found.id,
+        lease=taken["lease"],
+        attempt=taken["attempts"],
         operator_id=found.operator_id,
-        lease=lease,
-        attempt=attempt,
         payload=found.payload,
         salt=found.salt,
         awarded_on=found.awarded_on,
@@ -118,42 +115,33 @@ def publish(work: Work, claim: Claim, made: Made, *, now: datetime) -> bool:
     """Make a certificate visible with its files. False when the lease was lost: somebody else makes or made it."""
     files = {"pdf_sha256": made.pdf_sha256, "credential_sha256": made.credential_sha256}
     values = {"state": CertificateState.ISSUED, "issued_at": now, "last_error": None, **files}
-    replaced_id = issuing.lock_predecessor(work.db, claim.certificate_id) if claim.replaces else None
-    operator_id = _settle(work, claim, values)
-    if operator_id is None:
+    replaced_id = issuing.lock_predecessor(work.db, claim.id) if claim.replaces else None
+    if CERTIFICATES.settle(work, claim, values) is None:
         return False
     tell(
         work,
         "issued",
-        claim.certificate_id,
-        operator_id,
+        claim.id,
+        claim.operator_id,
         by=SYSTEM,
         now=now,
         before={"state": CertificateState.PENDING},
         after={"state": CertificateState.ISSUED, **files},
     )
     if replaced_id is not None:
-        _replace(work, replaced_id, operator_id, claim.certificate_id, now=now)
+        _replace(work, replaced_id, claim, now=now)
     reach(Failpoint.PUBLISHING)
     return True
 
 
 def record_failure(work: Work, claim: Claim, problem: str, *, lasting: bool, now: datetime) -> CertificateState | None:
-    """Note why a try failed; returns the row's state, None when the lease was lost.
-
-    ``problem`` is a code without personal data. ``lasting`` means that trying again cannot help; else it is tried again
-    later, at most ``MAX_ATTEMPTS`` times in all.
-    """
-    if not lasting and claim.attempt < MAX_ATTEMPTS:
-        values = {"last_error": problem, "next_at": now + backoff(claim.attempt)}
-        put_off = _settle(work, claim, values) is not None
+    """Note why a try failed; see ``RetriedPromises.record_failure``. ``lasting``: trying again cannot help."""
+    state = CERTIFICATES.record_failure(work, claim, problem, lasting=lasting, now=now)
+    if state is CertificateState.FAILED:
+        _audit_failed(work, claim.id, claim.operator_id, problem, now=now)
+    elif state is CertificateState.PENDING:
         reach(Failpoint.FAILING)
-        return CertificateState.PENDING if put_off else None
-    operator_id = _settle(work, claim, {"state": CertificateState.FAILED, "last_error": problem})
-    if operator_id is None:
-        return None
-    _audit_failed(work, claim.certificate_id, operator_id, problem, now=now)
-    return CertificateState.FAILED
+    return state
 
 
 def wait_for_keys(work: Work, problem: str, *, now: datetime) -> int:
@@ -163,8 +151,8 @@ def wait_for_keys(work: Work, problem: str, *, now: datetime) -> int:
     """
     put_off = (
         update(Certificate)
-        .where(issuing.is_due(now), Certificate.attempts < MAX_ATTEMPTS)
-        .values(last_error=problem, next_at=now + WAIT_FOR_KEYS, lease=None, lease_until=None)
+        .where(CERTIFICATES.is_due(now), Certificate.attempts < MAX_ATTEMPTS)
+        .values(last_error=problem, next_at=now + WAIT_FOR_KEYS, **FREE)
         .execution_options(synchronize_session=False)
     )
     return len(work.db.scalars(put_off.returning(Certificate.id)).all())
@@ -174,14 +162,14 @@ def give_up_exhausted(work: Work, *, now: datetime) -> int:
     """Fail the rows whose last allowed try ended without a word (its process was killed); returns how many."""
     exhausted = (
         update(Certificate)
-        .where(issuing.is_due(now), Certificate.attempts >= MAX_ATTEMPTS)
-        .values(state=CertificateState.FAILED, last_error="no-answer", lease=None, lease_until=None)
+        .where(CERTIFICATES.is_due(now), Certificate.attempts >= MAX_ATTEMPTS)
+        .values(state=CertificateState.FAILED, last_error=NO_ANSWER, **FREE)
         .returning(Certificate.id, Certificate.operator_id)
         .execution_options(synchronize_session=False)
     )
     gone = work.db.execute(exhausted).all()
     for certificate_id, operator_id in gone:
-        _audit_failed(work, certificate_id, operator_id, "no-answer", now=now)
+        _audit_failed(work, certificate_id, operator_id, NO_ANSWER, now=now)
     if gone:
         reach(Failpoint.GIVING_UP)
     return len(gone)
@@ -203,30 +191,7 @@ def retry(work: Work, certificate_id: UUID, *, by: Actor, now: datetime) -> None
     work.after_commit(JobName.ISSUE_CERTIFICATES)
 
 
-def backoff(attempt: int) -> timedelta:
-    """The wait after try number ``attempt``: 5 s, doubling up to ten minutes, a quarter more or less by chance."""
-    seconds = min(5.0 * 2 ** (attempt - 1), LONGEST_BACKOFF.total_seconds())
-    return timedelta(seconds=seconds * (0.75 + secrets.randbelow(501) / 1000))
-
-
-def _settle(work: Work, claim: Claim, values: Mapping[str, Any]) -> UUID | None:
-    """Change a claimed row and free it, if the lease is still ours; returns its operator, None otherwise."""
-    mine = (
-        update(Certificate)
-        .where(
-            Certificate.id == claim.certificate_id,
-            Certificate.state == CertificateState.PENDING,
-            Certificate.lease == claim.lease,
-        )
-        .values(**values, lease=None, lease_until=None)
-        .returning(Certificate.operator_id)
-        .execution_options(synchronize_session=False)
-    )
-    operator_id: UUID | None = work.db.scalar(mine)
-    return operator_id
-
-
-def _replace(work: Work, replaced_id: UUID, operator_id: UUID, by_id: UUID, *, now: datetime) -> None:
+def _replace(work: Work, replaced_id: UUID, successor: Claim, *, now: datetime) -> None:
     """End a locked certificate whose successor is out; until this moment it was valid."""
     work.db.execute(
         update(Certificate)
@@ -234,8 +199,9 @@ def _replace(work: Work, replaced_id: UUID, operator_id: UUID, by_id: UUID, *, n
         .values(state=CertificateState.REPLACED)
         .execution_options(synchronize_session=False)
     )
-    before, after = {"state": CertificateState.ISSUED}, {"state": CertificateState.REPLACED, "replaced_by_id": by_id}
-    tell(work, "replaced", replaced_id, operator_id, by=SYSTEM, now=now, before=before, after=after)
+    before = {"state": CertificateState.ISSUED}
+    after = {"state": CertificateState.REPLACED, "replaced_by_id": successor.id}
+    tell(work, "replaced", replaced_id, successor.operator_id, by=SYSTEM, now=now, before=before, after=after)
     work.after_commit(JobName.SIGN_REVOCATIONS)
 
 

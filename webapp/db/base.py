@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import Dialect, Enum, ForeignKeyConstraint, MetaData, UniqueConstraint
+from sqlalchemy import CheckConstraint, Dialect, Enum, ForeignKeyConstraint, MetaData, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
@@ -87,6 +87,11 @@ def owned_key(
         deferrable=True if deferred else None,
         initially="DEFERRED" if deferred else None,
     )
+
+
+def whole_lease() -> CheckConstraint:
+    """A lease is a token and an end, or neither."""
+    return CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease")
 
 
 def constraint_of(error: DBAPIError) -> str | None:

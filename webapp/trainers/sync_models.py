@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.base import Base, word
+from webapp.db.base import Base, whole_lease, word
 from webapp.trainers.sync_rules import ChangeKind, Contract, LinkKind, RunCause, RunKind, RunState
 
 
@@ -51,7 +51,7 @@ class SyncRun(Base):
     __tablename__ = "trainer_sync_runs"
     __table_args__ = (
         CheckConstraint("(state IN ('done', 'failed')) = (finished_at IS NOT NULL)", name="finished"),
-        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        whole_lease(),
         Index(
             "uq_trainer_sync_runs_open",
             text("(true)"),

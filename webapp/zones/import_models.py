@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.actor import Role
-from webapp.db.base import Base, owned_key, owned_table, word
+from webapp.db.base import Base, owned_key, owned_table, whole_lease, word
 from webapp.zones.files.said import FileFormat
 from webapp.zones.import_rules import ImportMode, ImportState
 from webapp.zones.judging import Verdict
@@ -21,7 +21,7 @@ class ZoneImport(Base):
 
     __tablename__ = "zone_imports"
     __table_args__ = owned_table(
-        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        whole_lease(),
         CheckConstraint("(state IN ('done', 'failed')) = (finished_at IS NOT NULL)", name="finished"),
         CheckConstraint("(state IN ('done', 'failed')) = (content IS NULL)", name="content"),
         CheckConstraint("state NOT IN ('writing', 'done') OR mode IS NOT NULL", name="written"),

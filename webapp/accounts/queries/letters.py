@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Letter
@@ -19,12 +19,6 @@ class LettersInTrouble:
 
     late: int
     failed: int
-
-
-def is_due(now: datetime) -> ColumnElement[bool]:
-    """The condition of a letter that may be claimed: pending, its time has come, no lease running."""
-    free = or_(Letter.lease_until.is_(None), Letter.lease_until <= now)
-    return and_(Letter.state == LetterState.PENDING, Letter.next_at <= now, free)
 
 
 # Functions of the database that look at every operator's letters: who has something due, and numbers only.

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.certificates.designs.previewing import PreviewState
-from webapp.db.base import Base, owned_table, word
+from webapp.db.base import Base, owned_table, whole_lease, word
+from webapp.db.promises import Promise
 
 ONE_IN_USE = "uq_certificate_designs_in_use"
 ONE_OPEN = "uq_certificate_previews_open"
@@ -58,12 +59,12 @@ class CertificateDesignDraft(Base):
     changed_by_name: Mapped[str] = mapped_column(String(120))
 
 
-class CertificatePreview(Base):
+class CertificatePreview(Promise, Base):
     """A promise to draw a sample: state, attempts, next try and lease stand on the row itself. Gone after an hour."""
 
     __tablename__ = "certificate_previews"
     __table_args__ = owned_table(
-        CheckConstraint("(lease IS NULL) = (lease_until IS NULL)", name="lease"),
+        whole_lease(),
         CheckConstraint("(state = 'drawn') = (pdf_sha256 IS NOT NULL)", name="drawn"),
         CheckConstraint("(pdf_sha256 IS NULL) = (png_sha256 IS NULL)", name="files"),
         CheckConstraint("(state = 'failed') = (problem IS NOT NULL)", name="failed"),
@@ -84,10 +85,6 @@ class CertificatePreview(Base):
     student_name: Mapped[str] = mapped_column(String(600))
     """A made-up name, or one somebody tries the fonts with."""
     state: Mapped[PreviewState] = mapped_column(word(PreviewState, "state"))
-    attempts: Mapped[int] = mapped_column(autoincrement=False)
-    next_at: Mapped[datetime]
-    lease: Mapped[UUID | None]
-    lease_until: Mapped[datetime | None]
     pdf_sha256: Mapped[str | None] = mapped_column(String(64))
     png_sha256: Mapped[str | None] = mapped_column(String(64))
     problem: Mapped[str | None] = mapped_column(String(64))

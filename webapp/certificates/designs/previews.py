@@ -6,11 +6,10 @@ takes its place, and a work-horse that was at the older one throws away what it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session, aliased
@@ -22,11 +21,13 @@ from webapp.core.actor import Actor
 from webapp.core.errors import NotFound
 from webapp.core.ids import COMPANY_ID, new_id
 from webapp.core.job_names import JobName
+from webapp.db.promises import FREE, NO_ANSWER, Held, Promises
 from webapp.db.tenancy import owned_by
 from webapp.db.work import Work
 from webapp.operators.models import Operator
 
 RETRY_AFTER = timedelta(seconds=2)
+PREVIEWS: Final = Promises(CertificatePreview, PreviewState.WAITING, wait=lambda _: RETRY_AFTER)
 
 # A function of the database that looks at every operator's previews and tells their operators only.
 _DUE = text("SELECT * FROM certificate_previews_due(:now, :kept_since)")
@@ -53,18 +54,11 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewClaim:
-    """One preview taken for drawing, and the token that proves it."""
+class PreviewClaim(Held):
+    """One preview taken for drawing."""
 
-    lease: UUID
-    attempt: int
     design: Design
     sample: Sample
-
-    @property
-    def id(self) -> UUID:
-        """The preview's id."""
-        return self.sample.id
 
 
 def request(
@@ -81,7 +75,7 @@ def request(
     work.db.execute(
         update(CertificatePreview)
         .where(CertificatePreview.requested_by == by.id, CertificatePreview.state == PreviewState.WAITING)
-        .values(state=PreviewState.OVERTAKEN, lease=None, lease_until=None)
+        .values(state=PreviewState.OVERTAKEN, **FREE)
         .execution_options(synchronize_session=False)
     )
     preview_id = new_id()
@@ -144,11 +138,9 @@ def operators_with_work(db: Session, *, now: datetime) -> list[UUID]:
 
 def claim_next(work: Work, operator_id: UUID, *, now: datetime, lease_for: timedelta) -> PreviewClaim | None:
     """Take the operator's preview that has waited longest; None when there is none. The try is counted here."""
-    free = or_(CertificatePreview.lease_until.is_(None), CertificatePreview.lease_until <= now)
-    due = and_(CertificatePreview.state == PreviewState.WAITING, CertificatePreview.next_at <= now, free)
     found = work.db.scalar(
         select(CertificatePreview)
-        .where(CertificatePreview.operator_id == operator_id, due)
+        .where(CertificatePreview.operator_id == operator_id, PREVIEWS.is_due(now))
         .order_by(CertificatePreview.requested_at, CertificatePreview.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -157,38 +149,25 @@ def claim_next(work: Work, operator_id: UUID, *, now: datetime, lease_for: timed
         return None
     names = select(Operator.name, func.operator_name(COMPANY_ID)).where(Operator.id == operator_id)
     operator_name, company_name = work.db.execute(names).one()
-    found.lease, found.lease_until = uuid4(), now + lease_for
-    found.attempts += 1
+    held = PREVIEWS.take(found, now=now, lease_for=lease_for)
     design = Design.from_json(found.content, logo=found.logo_sha256, signature=found.signature_sha256)
     sample = Sample(found.id, found.language, found.student_name, operator_name, company_name)
-    return PreviewClaim(found.lease, found.attempts, design, sample)
+    return PreviewClaim(held.id, held.lease, held.attempt, design, sample)
 
 
 def record_drawn(work: Work, claim: PreviewClaim, *, pdf_sha256: str, png_sha256: str) -> bool:
     """Show a preview with its files. False when it was overtaken meanwhile, or the lease was lost."""
-    return _settle(work, claim, {"state": PreviewState.DRAWN, "pdf_sha256": pdf_sha256, "png_sha256": png_sha256})
+    values = {"state": PreviewState.DRAWN, "pdf_sha256": pdf_sha256, "png_sha256": png_sha256}
+    return PREVIEWS.settle(work, claim, values) is not None
 
 
 def record_failure(work: Work, claim: PreviewClaim, problem: str, *, lasting: bool, now: datetime) -> bool:
     """Say why a preview could not be drawn, or try once more shortly. ``problem`` is a code. False as above."""
-    if lasting or claim.attempt >= MAX_ATTEMPTS:
-        return _settle(work, claim, {"state": PreviewState.FAILED, "problem": problem})
-    return _settle(work, claim, {"next_at": now + RETRY_AFTER})
-
-
-def _settle(work: Work, claim: PreviewClaim, values: Mapping[str, Any]) -> bool:
-    mine = (
-        update(CertificatePreview)
-        .where(
-            CertificatePreview.id == claim.id,
-            CertificatePreview.state == PreviewState.WAITING,
-            CertificatePreview.lease == claim.lease,
-        )
-        .values(**values, lease=None, lease_until=None)
-        .returning(CertificatePreview.id)
-        .execution_options(synchronize_session=False)
+    over = lasting or claim.attempt >= MAX_ATTEMPTS
+    values = (
+        {"state": PreviewState.FAILED, "problem": problem} if over else {"next_at": now + PREVIEWS.wait(claim.attempt)}
     )
-    return work.db.scalar(mine) is not None
+    return PREVIEWS.settle(work, claim, values) is not None
 
 
 def give_up_exhausted(work: Work, operator_id: UUID, *, now: datetime) -> None:
@@ -199,9 +178,9 @@ def give_up_exhausted(work: Work, operator_id: UUID, *, now: datetime) -> None:
             CertificatePreview.operator_id == operator_id,
             CertificatePreview.state == PreviewState.WAITING,
             CertificatePreview.attempts >= MAX_ATTEMPTS,
-            or_(CertificatePreview.lease_until.is_(None), CertificatePreview.lease_until <= now),
+            PREVIEWS.is_free(now),
         )
-        .values(state=PreviewState.FAILED, problem="no-answer", lease=None, lease_until=None)
+        .values(state=PreviewState.FAILED, problem=NO_ANSWER, **FREE)
         .execution_options(synchronize_session=False)
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, text
+from sqlalchemy import ColumnElement, and_, select, text
 from sqlalchemy.orm import Session
 
 from webapp.certificates.models import Certificate, CertificateBatch
@@ -87,12 +87,6 @@ class BatchRow:
     state: BatchState
     asked_at: datetime
     chosen: int
-
-
-def is_due(now: datetime) -> ColumnElement[bool]:
-    """The condition of a batch that may be claimed: pending, its time has come, no lease running."""
-    free = or_(Batch.lease_until.is_(None), Batch.lease_until <= now)
-    return and_(Batch.state == BatchState.PENDING, Batch.next_at <= now, free)
 
 
 # Functions of the database that look at every operator's batches, and tell ids only.

@@ -143,12 +143,6 @@ HAS_PREDECESSOR: Final = exists().where(_OLD.replaced_by_id == Certificate.id)
 """The condition of a row that takes the place of another one."""
 
 
-def is_due(now: datetime) -> ColumnElement[bool]:
-    """The condition of a row that may be claimed: pending, its time has come, no lease running."""
-    free = or_(Certificate.lease_until.is_(None), Certificate.lease_until <= now)
-    return and_(Certificate.state == CertificateState.PENDING, Certificate.next_at <= now, free)
-
-
 # A function of the database that looks at every operator's certificates and tells numbers only.
 _DUE = text("SELECT operator_id, due, oldest FROM certificates_due(:now)")
 

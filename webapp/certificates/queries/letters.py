@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy import and_, func, select, text
 from sqlalchemy.orm import Session
 
 from webapp.accounts.rules import LetterState
@@ -83,12 +83,6 @@ class Posted:
     email: str | None
     language: str
     consented: bool
-
-
-def is_due(now: datetime) -> ColumnElement[bool]:
-    """The condition of a letter that may be claimed: pending, its time has come, no lease running."""
-    free = or_(Letter.lease_until.is_(None), Letter.lease_until <= now)
-    return and_(Letter.state == LetterState.PENDING, Letter.next_at <= now, free)
 
 
 # Functions of the database that look at every operator's letters: who has something due, and numbers only.

@@ -47,7 +47,7 @@ class OperatorSeal:
     def credential(self, payload: CertificatePayload, claim: Claim) -> bytes:
         """See :meth:`Seal.credential`. The same claim and key give the same bytes."""
         facts = CredentialFacts(
-            certificate_id=claim.certificate_id,
+            certificate_id=claim.id,
             awarded_at=claim.awarded_at,
             valid_from=claim.valid_from,
             salt=claim.salt,
