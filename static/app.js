@@ -21,17 +21,16 @@
     if (tone !== "failed") window.setTimeout(() => box.remove(), 8000);
   }
 
-  function focusErrors(root) {
-    const summary = root && root.querySelector("[data-error-summary]");
-    if (summary) summary.focus();
-  }
+  const summaryIn = (root) => root.querySelector("[data-error-summary]");
 
   document.addEventListener("DOMContentLoaded", () => {
     // A whole page shows its fields as the server wrote them: the marks are for swaps alone.
     document.querySelectorAll("[data-filled]").forEach((field) => field.removeAttribute("data-filled"));
     // Without a script there is nothing that prints: the button shows itself only here.
     document.querySelectorAll("[data-print]").forEach((button) => { button.hidden = false; });
-    focusErrors(document);
+    // On a slow line somebody may be typing already: the focus stays with them.
+    const summary = summaryIn(document);
+    if (summary && document.activeElement === document.body) summary.focus();
   });
 
   document.addEventListener("click", (event) => {
@@ -98,13 +97,15 @@
       field.value = field.defaultValue;
       field.removeAttribute("data-filled");
     }
-    const wrong = document.querySelector("[data-error-summary]") !== null;
+    const wrong = summaryIn(document) !== null;
     const prefix = document.body.dataset.errorPrefix;
     const bare = document.title.startsWith(prefix) ? document.title.slice(prefix.length).trim() : document.title;
     document.title = wrong ? prefix + " " + bare : bare;
     const picked = pickedIn !== null && pickedIn === ctx.sourceElement;
     if (picked) pickedIn = null;
-    if (!wrong || ![409, 422].includes(ctx.response.status)) {
+    // A preview that is refused beside a form that was refused says nothing new about the form.
+    const summary = summaryIn(swapped && swapped.isConnected ? swapped : document);
+    if (!summary || ![409, 422].includes(ctx.response.status)) {
       // Whoever picked one of several answers goes on where it is acted upon, also when the pick itself is gone.
       const next = picked && document.querySelector("[data-focus-next]");
       if (next) next.focus();
@@ -115,7 +116,7 @@
       const closed = field.closest("details:not([open])");
       if (closed) closed.open = true;
     }
-    focusErrors(document);
+    summary.focus();
   });
 
   document.addEventListener("htmx:error", () => toast(toasts() && toasts().dataset.lost, "failed"));

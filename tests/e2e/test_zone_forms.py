@@ -47,6 +47,12 @@ def test_a_manager_draws_a_zone_with_the_keyboard_and_meets_a_dispute(make: Make
     expect(summary).to_be_focused()
     expect(summary).to_contain_text("say why both may serve it")
     found += faults_of(manager, "zone-new-refused")
+    # What is looked at beside the refused form takes nobody out of the field they are mending.
+    page.get_by_label("Centre: latitude").fill("90.0001")
+    expect(panel).to_contain_text("Give a number between -90 and 90.")
+    expect(page.get_by_label("Centre: latitude")).to_be_focused()
+    page.get_by_label("Centre: latitude").fill(f"{HOME.lat}")
+    expect(panel).to_contain_text("28 km²")
     page.get_by_label("Reason").fill("Agreed with the company")
     page.get_by_label("Reason").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Central")
