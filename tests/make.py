@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
 from itertools import count
+from typing import TypedDict, Unpack
 from uuid import UUID
 
 from flask import Flask
@@ -22,6 +23,7 @@ from webapp.accounts import service as accounts
 from webapp.accounts.signin import hash_password
 from webapp.accounts.totp import totp as totp_of_app
 from webapp.assignments import service as assignments
+from webapp.assignments import waitlist
 from webapp.assignments.limits import Limits
 from webapp.assignments.service import Proposed
 from webapp.bookings import service as bookings
@@ -73,6 +75,21 @@ class Person:
 def _hash(app: Flask, password: str) -> str:
     with app.app_context():
         return hash_password(password)
+
+
+class Given(TypedDict, total=False):
+    """What a test says of a booking; the rest is made up."""
+
+    operator_id: UUID | None
+    zone_id: UUID | None
+    course_id: UUID | None
+    household: RegisteredHousehold | None
+    class_type: ClassType | None
+    delivery_mode: DeliveryMode
+    total_sessions: int
+    start_date: date
+    timeslot: time
+    place: Location | None
 
 
 class Make:
@@ -223,10 +240,34 @@ class Make:
             return households.register(work, command, operator_id=operator_id or COMPANY_ID, by=SYSTEM, now=NOW)
 
     def booking(
+        self, *, by: Actor = SYSTEM, now: datetime = NOW, retried: bool = True, **given: Unpack[Given]
+    ) -> PlacedBooking:
+        """A waitlisted booking at the operator's place. Zone, course and family are made unless given.
+
+        Where workers run, one that is ``retried`` may have a trainer the next moment.
+        """
+        command = self._command(**given)
+        with unit_of_work() as work:
+            placed = bookings.place_booking(work, command, by=by, now=now)
+            if not retried:
+                work.db.flush()
+                waitlist.set_retried(work, placed.id, on=False, version=1, by=by, now=now)
+            return placed
+
+    def proposed(
+        self, trainer_id: UUID | None, *, by: Actor = SYSTEM, now: datetime = NOW, **given: Unpack[Given]
+    ) -> tuple[PlacedBooking, Proposed]:
+        """A booking and a trainer proposed for it, in one transaction: no worker finds it waiting in between."""
+        command = self._command(**given)
+        with unit_of_work() as work:
+            placed = bookings.place_booking(work, command, by=by, now=now)
+            made = assignments.propose(work, placed.id, trainer_id=trainer_id, by=by, now=now, limits=Limits())
+            return placed, made
+
+    def _command(
         self,
         *,
         operator_id: UUID | None = None,
-        by: Actor = SYSTEM,
         zone_id: UUID | None = None,
         course_id: UUID | None = None,
         household: RegisteredHousehold | None = None,
@@ -236,9 +277,7 @@ class Make:
         start_date: date = date(2027, 1, 4),
         timeslot: time = time(16),
         place: Location | None = None,
-        now: datetime = NOW,
-    ) -> PlacedBooking:
-        """A waitlisted booking at the operator's place. Zone, course and family are made unless given."""
+    ) -> BookingCommand:
         place = place or self.place_of(operator_id)
         known = self._zones.get((operator_id or COMPANY_ID, place))
         zone_id = zone_id or known or self.zone(operator_id=operator_id, center=place)
@@ -246,7 +285,7 @@ class Make:
         students = household.student_ids
         by_count = {1: ClassType.ONE_ON_ONE, 2: ClassType.ONE_ON_TWO, 3: ClassType.ONE_ON_THREE}
         hybrid = delivery_mode is DeliveryMode.HYBRID
-        command = BookingCommand(
+        return BookingCommand(
             household_id=household.household_id,
             student_ids=students,
             course_id=course_id or self.course(),
@@ -259,8 +298,6 @@ class Make:
             place=place,
             zone_id=zone_id,
         )
-        with unit_of_work() as work:
-            return bookings.place_booking(work, command, by=by, now=now)
 
     def proposal(
         self, booking: PlacedBooking, trainer_id: UUID | None, *, by: Actor = SYSTEM, now: datetime = NOW

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import time
+from typing import Unpack
 from uuid import UUID
 
 from playwright.sync_api import Page, expect
 
-from tests.make import EVERY_DAY, Make
+from tests.make import EVERY_DAY, Given, Make
 from webapp.core.geo import Location
 from webapp.trainers.rules import WorkingHours
 
@@ -33,6 +34,10 @@ class Scene:
         self.staff = make.staff(self.franchise)
         self.manager = make.manager(self.franchise)
         self.other_manager = make.manager(self.franchise)
+
+    def lessons(self, **more: Unpack[Given]) -> Given:
+        """A booking of this franchise, zone and course."""
+        return {"operator_id": self.franchise, "zone_id": self.zone, "course_id": self.course, **more}
 
     def _trainer(self, make: Make, name: str, base: Location, hours: tuple[WorkingHours, ...] = EVERY_DAY) -> UUID:
         return make.trainer((self.zone,), (self.course,), operator_id=self.franchise, name=name, base=base, hours=hours)

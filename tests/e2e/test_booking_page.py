@@ -12,9 +12,7 @@ from tests.e2e.running import RunningDesk
 from tests.e2e.scene import FURTHER, NEAR, TELUGU, Scene, fill_course
 from tests.make import HOME, Make
 from tests.web.client import NOW
-from webapp.assignments import waitlist
 from webapp.core.intervals import Interval
-from webapp.db import work as work_module
 from webapp.trainers import service as trainers
 
 
@@ -115,11 +113,7 @@ def test_a_change_applied_on_the_keyboard_leaves_the_focus_where_it_is_proposed(
 
 def test_what_is_typed_after_a_change_was_applied_stays(make: Make, visit: Visit) -> None:
     scene = Scene(make)
-    waiting = make.booking(
-        operator_id=scene.franchise, zone_id=scene.zone, course_id=scene.course, by=scene.staff.actor, timeslot=time(16)
-    )
-    with work_module.unit_of_work() as work:
-        waitlist.set_retried(work, waiting.id, on=False, version=1, by=scene.staff.actor, now=NOW)
+    waiting = make.booking(by=scene.staff.actor, retried=False, **scene.lessons(timeslot=time(16)))
     staff = visit(scene.staff)
     page, plan = staff.page, staff.page.locator("#plan")
     page.goto(f"/bookings/{waiting.id}/edit?fix=move_course/{scene.trainer}/16:20")

@@ -28,7 +28,7 @@ def test_an_admin_designs_and_sees_it_at_once(make: Make, visit: Visit, tmp_path
     found = faults_of(admin, "designs")
     page.goto(f"/certificates/designs/{franchise}")
     found += faults_of(admin, "design-none")
-    page.get_by_role("link", name="Change the design").click()
+    admin.follow(page.get_by_role("link", name="Change the design"))
     admin.mark()
     page.get_by_label("Title").fill("Certificate of Merit")
     page.get_by_label("Title").press("Tab")
@@ -86,6 +86,7 @@ def test_a_design_is_made_without_javascript(make: Make, visit: Visit) -> None:
     expect(page).to_have_url(re.compile("/preview$"))
     picture = page.locator("#design-preview img")
     for _ in range(45):
+        page.wait_for_load_state("load")
         if picture.count():
             break
         page.wait_for_timeout(2_000)

@@ -24,10 +24,7 @@ from webapp.trainers import service as trainers
 
 def taught(desk: RunningDesk, make: Make, scene: Scene) -> tuple[PlacedBooking, dict[int, UUID]]:
     """A booking whose trainer is approved, and its sessions by number."""
-    booking = make.booking(
-        operator_id=scene.franchise, zone_id=scene.zone, course_id=scene.course, by=scene.staff.actor, timeslot=time(16)
-    )
-    made = make.proposal(booking, scene.trainer, by=scene.staff.actor)
+    booking, made = make.proposed(scene.trainer, by=scene.staff.actor, **scene.lessons(timeslot=time(16)))
     assert made.assignment_id is not None
     boss = scene.manager.actor
     with desk.database.unit_of_work() as work:
@@ -49,7 +46,7 @@ def test_a_sick_trainer_s_session_gets_a_substitute(desk: RunningDesk, make: Mak
     page = staff.page
     page.goto("/cover")
     staff.shoot_all("cover")
-    page.get_by_role("link", name="Find a substitute for these 2").click()
+    staff.follow(page.get_by_role("link", name="Find a substitute for these 2"))
     who = page.locator("#who")
     expect(who).to_contain_text(f"For 2 sessions: 3, 4. Taught by {NEAR} now.")
     staff.mark()

@@ -25,7 +25,7 @@ PASSWORD = "seven lamps along the river"
 def link_in_letter(desk: RunningDesk, to: str, page: str) -> str:
     """The link of a page in the newest letter to somebody, once the worker has written it."""
     folder: Path = desk.folder / "mail"
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while time.monotonic() < ends:
         for path in sorted(folder.glob("*.eml"), reverse=True):
             message = message_from_bytes(path.read_bytes(), policy=default)

@@ -16,7 +16,7 @@ from tests.e2e.running import RunningDesk
 from tests.e2e.scene import HINDI, TELUGU, Scene
 from tests.e2e.visitor import Visitor
 from tests.web.client import NOW
-from webapp.assignments import replacing, waitlist
+from webapp.assignments import replacing
 from webapp.assignments import service as assignments
 from webapp.assignments.limits import Limits
 from webapp.bookings import enquiries
@@ -45,19 +45,16 @@ class World:
         desk.make_keys()
         self.admin = make.admin()
         self.company_zone = make.zone(name="Visakhapatnam")
-        book = partial(make.booking, operator_id=scene.franchise, zone_id=scene.zone, course_id=scene.course)
         self.family = make.household(TELUGU, HINDI, operator_id=scene.franchise, guardian="లక్ష్మీ దేవి")
 
-        self.waiting = book(by=scene.staff.actor)
-        with desk.database.unit_of_work() as work:
-            # The sweeper of this desk would find it a trainer before its page is looked at.
-            waitlist.set_retried(work, self.waiting.id, on=False, version=1, by=scene.staff.actor, now=NOW)
-        proposed = make.proposal(book(timeslot=time(18)), scene.trainer, by=scene.staff.actor)
+        # The sweeper of this desk would find it a trainer before its page is looked at.
+        self.waiting = make.booking(by=scene.staff.actor, retried=False, **scene.lessons())
+        _, proposed = make.proposed(scene.trainer, by=scene.staff.actor, **scene.lessons(timeslot=time(18)))
         assert proposed.assignment_id is not None
         self.proposal, self.proposed = proposed.assignment_id, proposed.booking_id
-        self.running = self._taught(book, date(2026, 12, 30), total=10, timeslot=time(8))
-        self.other = self._taught(book, date(2027, 1, 4), total=10, timeslot=time(11))
-        self.done = self._taught(book, date(2026, 12, 2), total=30, timeslot=time(8, 40))
+        self.running = self._taught(date(2026, 12, 30), total=10, timeslot=time(8))
+        self.other = self._taught(date(2027, 1, 4), total=10, timeslot=time(11))
+        self.done = self._taught(date(2026, 12, 2), total=30, timeslot=time(8, 40))
         with desk.database.unit_of_work() as work:
             where = EnquiryCommand(
                 status=EnquiryStatus.SERVICE_NOT_AVAILABLE,
@@ -105,13 +102,13 @@ class World:
         assert made.assignment_id is not None
         return made.assignment_id
 
-    def _taught(self, book: partial[PlacedBooking], starts_on: date, *, total: int, timeslot: time) -> PlacedBooking:
+    def _taught(self, starts_on: date, *, total: int, timeslot: time) -> PlacedBooking:
         """A booking whose sessions before New Year's Day have been taught, the thirty all of them."""
         by, placed_at = self.scene.staff.actor, NOW - timedelta(days=60)
-        booking = book(
-            household=self.family, total_sessions=total, start_date=starts_on, timeslot=timeslot, now=placed_at
+        lessons = self.scene.lessons(
+            household=self.family, total_sessions=total, start_date=starts_on, timeslot=timeslot
         )
-        found = self._make.proposal(booking, self.scene.trainer, by=by, now=placed_at)
+        booking, found = self._make.proposed(self.scene.trainer, by=by, now=placed_at, **lessons)
         assert found.assignment_id is not None
         with self._desk.database.unit_of_work() as work:
             boss = self.scene.manager.actor

@@ -14,8 +14,7 @@ def test_staff_of_another_franchise_find_nothing_behind_a_booking_s_address(make
     ours, theirs = make.franchise(), make.franchise()
     zone, course = make.zone(operator_id=ours), make.course()
     trainer = make.trainer((zone,), (course,), operator_id=ours)
-    booking = make.booking(operator_id=ours, zone_id=zone, course_id=course)
-    proposed = make.proposal(booking, trainer)
+    booking, proposed = make.proposed(trainer, operator_id=ours, zone_id=zone, course_id=course)
 
     insider, stranger = visit(make.staff(ours)), visit(make.staff(theirs))
     for path in (f"/bookings/{booking.id}", f"/approvals/{proposed.assignment_id}", f"/trainers/{trainer}"):
@@ -37,7 +36,7 @@ def test_a_proposal_is_approved_with_the_keyboard_alone(desk: RunningDesk, make:
     franchise = make.franchise()
     zone, course = make.zone(operator_id=franchise), make.course()
     trainer = make.trainer((zone,), (course,), operator_id=franchise, name="Lakshmi R.")
-    make.proposal(make.booking(operator_id=franchise, zone_id=zone, course_id=course), trainer)
+    make.proposed(trainer, operator_id=franchise, zone_id=zone, course_id=course)
     person = make.manager(franchise)
 
     manager = visit()

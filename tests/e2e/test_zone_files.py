@@ -103,6 +103,6 @@ def test_two_hundred_megabytes_are_refused_in_words(
     page = visitor.page
     page.goto("/zones/import")
     page.get_by_label("File", exact=True).set_input_files(large)
-    page.get_by_role("button", name="Look at the file").click()
+    page.get_by_role("button", name="Look at the file").click(timeout=OVER)
     expect(page.get_by_text("What you sent is larger than the desk accepts.")).to_be_visible(timeout=OVER)
     visitor.shoot(f"zone-import-too-large-{javascript}")

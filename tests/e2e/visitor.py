@@ -101,6 +101,7 @@ class Visitor:
 
     def shoot(self, name: str) -> None:
         """Keep a picture of the whole page, drawn in a window as tall as the page: nothing sticks half-way down."""
+        self.be_there()
         before = self.page.viewport_size or {"width": WIDE[0], "height": WIDE[1]}
         tall = self.page.evaluate("() => { scrollTo(0, 0); return document.documentElement.scrollHeight; }")
         self.page.set_viewport_size({"width": before["width"], "height": max(before["height"], min(tall, 6000))})
@@ -134,6 +135,7 @@ class Visitor:
 
         Tables may scroll inside their own frame.
         """
+        self.be_there()
         found: list[str] = self.page.evaluate(
             """() => {
                 const closed = [...document.querySelectorAll("details:not([open])")];
@@ -150,6 +152,10 @@ class Visitor:
         )
         return found
 
+    def be_there(self) -> None:
+        """Wait until the page is whole and its scripts listen: a click returns when its answer begins to arrive."""
+        self.page.wait_for_load_state("load")
+
     def follow(self, link: Locator) -> None:
         """Follow a link to another page, and be there."""
         with self.page.expect_event("load"):
@@ -157,6 +163,7 @@ class Visitor:
 
     def violations(self) -> list[str]:
         """What axe finds on the page, one line per element."""
+        self.be_there()
         # What is being fetched anew is dimmed until it is there: nobody reads it then.
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
         if not self.page.evaluate("() => 'axe' in window"):
@@ -172,6 +179,7 @@ class Visitor:
 
     def mark(self) -> None:
         """Leave something in the page's memory that a reload would wipe out."""
+        self.be_there()
         self.page.evaluate("() => { window.zdStillHere = true; }")
 
     def assert_not_reloaded(self) -> None:
@@ -180,6 +188,7 @@ class Visitor:
 
     def tab_to(self, name: str, *, presses: int = 80) -> None:
         """Press Tab until the control called ``name`` has the focus, and see it marked."""
+        self.be_there()
         for _press in range(presses):
             self.page.keyboard.press("Tab")
             words, outlined = self.page.evaluate(
