@@ -134,6 +134,25 @@ def test_a_pid_file_that_names_a_stranger_is_seen_through(data_dir: Path) -> Non
     assert not _processes_at(cluster, "postgres")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="the servers are somebody else's only where root started them")
+def test_servers_are_found_by_a_root_who_may_not_look_at_other_people_s_processes(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container without CAP_SYS_PTRACE."""
+
+    def hidden(path: object) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with embedded.start(data_dir, durable=False) as running:
+        cluster = Path(os.readlink(f"/proc/{running.pids()['postgres']}/cwd"))
+        seen = _processes_at(cluster, "postgres")
+        assert running.pids()["postgres"] in seen
+        with monkeypatch.context() as container:
+            container.setattr(os, "readlink", hidden)
+            assert running.pids()["postgres"] in _processes_at(cluster, "postgres")
+            assert not _processes_at(cluster / "base", "postgres")
+
+
 def test_the_serving_role_owns_nothing_and_may_make_nothing(servers: Servers) -> None:
     with connect(servers.database_url) as db:
         owned = db.execute("SELECT count(*) FROM pg_class WHERE relowner = 'zonedesk_app'::regrole").fetchone()

@@ -147,11 +147,20 @@ def _processes_at(folder: Path, binary: str) -> dict[int, int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
-                if os.readlink(entry / "cwd") == str(folder):
-                    name, rest = (entry / "stat").read_text("utf-8").split("(", 1)[1].rsplit(")", 1)
-                    if name == binary:
-                        found[int(entry.name)] = int(rest.split()[1])
+                name, rest = (entry / "stat").read_text("utf-8").split("(", 1)[1].rsplit(")", 1)
+                if name == binary and _folder_of(entry) == str(folder):
+                    found[int(entry.name)] = int(rest.split()[1])
     return found
+
+
+def _folder_of(entry: Path) -> str:
+    """Where a process works, by its folder in /proc. Raises OSError when it is gone or hidden from us."""
+    try:
+        return os.readlink(entry / "cwd")
+    except PermissionError:
+        # In a container root may not look at processes of others, unless it was given CAP_SYS_PTRACE; they may.
+        owner = entry.stat()
+        return ServerUser(owner.st_uid, owner.st_gid).run("readlink", entry / "cwd").stdout.rstrip("\n")
 
 
 def _process_of_pid_file(folder: Path, binary: str) -> dict[int, int]:
