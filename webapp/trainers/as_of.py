@@ -87,8 +87,8 @@ class Memory:
             self._zones.clear()
 
     def _looked(self, reader: Actor) -> tuple[LastSaid, str]:
+        at, scope = self._monotonic(), _scope(reader)  # before the look: what is kept is no older than it says
         said, zone = self._look(reader)
-        at, scope = self._monotonic(), _scope(reader)
         self._said = (at + KEPT, said)
         self._zones[scope] = (at + ZONES_KEPT, zone)
         self._zones.move_to_end(scope)
