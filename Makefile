@@ -12,6 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PROFILE
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help run test check e2e faults bench lock format venv-run venv-dev
 
 help:  ## this list

@@ -102,7 +102,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         keeper = config.stash[_KEEPER]
         if keeper.stdin:
             keeper.stdin.close()
-        keeper.wait(60)
+        keeper.wait(120)
 
 
 def _ask(folder: Path, question: str) -> Servers:

@@ -53,6 +53,8 @@ class School:
     zone_id: UUID
     course_id: UUID
     trainer_ids: tuple[UUID, ...]
+    today: date
+    """All that is taught was taught before."""
 
 
 def school(database: Database, now: datetime) -> School:
@@ -69,7 +71,7 @@ def school(database: Database, now: datetime) -> School:
                 course_ids=(course_id,), zone_ids=(zone_id,), hours=hours,
             )  # fmt: skip
             made.append(trainers.create(work, command, by=SYSTEM, now=now))
-    return School(zone_id, course_id, tuple(made))
+    return School(zone_id, course_id, tuple(made), now.date())
 
 
 def load(
@@ -107,7 +109,7 @@ def _planned(at: School, number: int, students: int, open_from: int, *, short_ev
     total = 10 if _every(number, short_every) else 30
     turn, trainer = divmod(number, len(at.trainer_ids))
     days, hour = divmod(turn, _HOURS)
-    last_day = datetime.now(UTC).date() - timedelta(days=2 + days * (31 - min(open_from, 30)))
+    last_day = at.today - timedelta(days=2 + days * (31 - min(open_from, 30)))
     return Taught(
         id=new_id(),
         household_id=new_id(),

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -26,6 +27,7 @@ from tests.faults import certificate_checkers as checkers
 from tests.faults.history import History
 from tests.faults.over_http import SECRET, Browser, browsers
 from tests.faults.processes import Processes, free_port
+from tests.faults.world import sized
 from tests.jobs.builders import revoke
 from tests.make import Person
 from tests.services import migrate
@@ -45,7 +47,7 @@ LEASE_SECONDS = 3
 PATIENCE = 120.0
 """Seconds that anything may take, the start of the web on a busy machine among it."""
 KINDS = ("web", "worker", "sweeper")
-DISK_MEGABYTES = 512
+DISK_MEGABYTES = sized(64, 512)
 
 
 class CertificateDesk:
@@ -217,6 +219,27 @@ class CertificateDesk:
     def was_hit(self, point: Failpoint, kind: str) -> bool:
         """Whether a process has done what was ordered, or was about to when it died of it."""
         return (self.folder / "points" / kind / f"{point}.hit").exists()
+
+    @contextmanager
+    def held(self, *names: str) -> Iterator[None]:
+        """Nobody works while the block runs: the workers are stopped, and then go on but for those that are named."""
+        workers = self.processes.names("worker")
+        self.until(lambda: self._idle_and_stopped(workers), "the workers are idle")
+        try:
+            yield
+        finally:
+            for name in set(workers) - set(names):
+                self.processes.kill(name, signal.SIGCONT)
+
+    def _idle_and_stopped(self, workers: list[str]) -> bool:
+        """Stop the workers; whether none has a work-horse, which would go on alone."""
+        for name in workers:
+            self.processes.kill(name, signal.SIGSTOP)
+        if not any(self.processes.children(name) for name in workers):
+            return True
+        for name in workers:
+            self.processes.kill(name, signal.SIGCONT)
+        return False
 
     def restart_ended(self) -> list[str]:
         """Start again what has ended, server processes included."""

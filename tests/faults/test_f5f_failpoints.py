@@ -8,8 +8,7 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -53,29 +52,6 @@ def completed_on_a_full_disk(desk: CertificateDesk, booking: Taught) -> None:
     desk.complete_at_last(booking)
 
 
-@contextmanager
-def held(desk: CertificateDesk, *names: str) -> Iterator[None]:
-    """Nobody works while the block runs: the workers are stopped, and then go on but for those that are named."""
-    workers = desk.processes.names("worker")
-    desk.until(lambda: _idle_and_stopped(desk, workers), "the workers are idle")
-    try:
-        yield
-    finally:
-        for name in set(workers) - set(names):
-            desk.processes.kill(name, signal.SIGCONT)
-
-
-def _idle_and_stopped(desk: CertificateDesk, workers: list[str]) -> bool:
-    """Stop the workers; whether none has a work-horse, which would go on alone."""
-    for name in workers:
-        desk.processes.kill(name, signal.SIGSTOP)
-    if not any(desk.processes.children(name) for name in workers):
-        return True
-    for name in workers:
-        desk.processes.kill(name, signal.SIGCONT)
-    return False
-
-
 def due_for_long(desk: CertificateDesk, booking: Taught) -> None:
     """The ring is lost, and the certificates have waited a minute for it."""
     desk.complete_at_last(booking)
@@ -85,14 +61,14 @@ def due_for_long(desk: CertificateDesk, booking: Taught) -> None:
 
 def never_rung(desk: CertificateDesk, booking: Taught) -> None:
     """As ``due_for_long``; the workers go on when the sweeper has come by."""
-    with held(desk):
+    with desk.held():
         due_for_long(desk, booking)
         desk.until(lambda: desk.was_hit(Failpoint.RINGING_AGAIN, "sweeper"), "the sweeper finds them", REACHED_WITHIN)
 
 
 def tried_too_often(desk: CertificateDesk, booking: Taught) -> None:
     """Every try was killed, so the sweeper gives the certificates up; then somebody has them made after all."""
-    with held(desk):
+    with desk.held():
         desk.complete_at_last(booking)
         desk.execute("UPDATE certificates SET attempts = %s WHERE booking_id = %s", MAX_ATTEMPTS, booking.id)
         desk.until(lambda: desk.was_hit(Failpoint.GIVING_UP, "sweeper"), "the sweeper gives up", REACHED_WITHIN)
@@ -106,8 +82,9 @@ def tried_too_often(desk: CertificateDesk, booking: Taught) -> None:
 def more_than_a_batch(desk: CertificateDesk, booking: Taught) -> None:
     """More is due at once than one job makes, and only one worker is there to make it."""
     more = desk.teach([STUDENTS] * (BATCH // STUDENTS + 1))
-    with held(desk, "worker-1"), ThreadPoolExecutor(4) as crowd:
-        wait([crowd.submit(desk.complete_at_last, one, n) for n, one in enumerate((booking, *more))])
+    with desk.held("worker-1"), ThreadPoolExecutor(4) as crowd:
+        for asked in [crowd.submit(desk.complete_at_last, one, n) for n, one in enumerate((booking, *more))]:
+            asked.result()
     desk.until(lambda: desk.was_hit(Failpoint.HANDING_OVER, "worker"), "a batch is full", REACHED_WITHIN)
     desk.processes.kill("worker-1", signal.SIGCONT)
 

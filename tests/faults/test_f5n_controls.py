@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -245,12 +244,9 @@ def test_on_a_whole_desk_the_damage_of_a_careless_worker_and_of_a_missing_sweepe
 
         for name in desk.processes.names("sweeper"):
             desk.processes.kill(name)
-        for name in desk.processes.names("worker"):
-            desk.processes.kill(name, signal.SIGSTOP)
-        desk.complete_at_last(unswept)
-        desk.redis.flushall()
-        for name in desk.processes.names("worker"):
-            desk.processes.kill(name, signal.SIGCONT)
+        with desk.held():
+            desk.complete_at_last(unswept)
+            desk.redis.flushall()
         _, found = desk.wait_until_sound(15)
         assert (found["open promises"], found["lost"], found[twice]) == (1, 1, 1)
         desk.restart_ended()

@@ -39,12 +39,20 @@ def installed() -> Path:
         if not done.exists():
             for name in _FILES:
                 shutil.copy(SOURCES / name, folder / name)
-            ran = subprocess.run(_INSTALL, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-            assert ran.returncode == 0, f"npm ci failed:\n{ran.stderr}"
+            _install(folder)
             done.touch()
         # Node looks for packages from where the script lies.
         shutil.copy(SOURCES / "verify.mjs", folder / "verify.mjs")
     return folder
+
+
+def _install(folder: Path) -> None:
+    """Twice at most: a package that does not come is asked for again."""
+    for try_number in (1, 2):
+        ran = subprocess.run(_INSTALL, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        if ran.returncode == 0:
+            return
+        assert try_number == 1, f"npm ci failed:\n{ran.stderr}"
 
 
 def ask(folder: Path, question: Mapping[str, Any]) -> dict[str, Any]:
