@@ -167,6 +167,23 @@ def test_the_state_is_looked_at_every_two_seconds_at_most_however_many_pages_ask
     assert len(looks) == 4
 
 
+def test_what_took_long_to_look_at_is_remembered_no_longer_for_it() -> None:
+    clock, looks = Clock(), []
+
+    def look(_actor: Actor) -> tuple[LastSaid, str]:
+        looks.append(1)
+        clock.now += KEPT - 0.5
+        return LastSaid(NOW, None), "UTC"
+
+    memory = Memory(look, monotonic=clock)
+    memory.last_said(SYSTEM)
+    memory.last_said(SYSTEM)
+    assert len(looks) == 1
+    clock.now = KEPT
+    memory.last_said(SYSTEM)
+    assert len(looks) == 2
+
+
 def test_threads_that_ask_at_once_share_one_look() -> None:
     looks, gate = [], threading.Barrier(8)
 

@@ -71,7 +71,7 @@ State = TypeVar("State", bound=StrEnum)
 class Promises(Generic[Table, State]):
     """The promises of one table, and the state in which they are open.
 
-    ``wait`` tells how long after the beginning of a try the next one is put off, by the number of the try.
+    ``wait`` tells by the number of a try how long the next one is put off: when it begins, and anew when it fails.
     """
 
     table: type[Table]

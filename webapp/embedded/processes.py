@@ -160,7 +160,8 @@ def _folder_of(entry: Path) -> str:
     except PermissionError:
         # In a container root may not look at processes of others, unless it was given CAP_SYS_PTRACE; they may.
         owner = entry.stat()
-        return ServerUser(owner.st_uid, owner.st_gid).run("readlink", entry / "cwd").stdout.rstrip("\n")
+        user = ServerUser() if owner.st_uid == os.geteuid() else ServerUser(owner.st_uid, owner.st_gid)
+        return user.run("readlink", entry / "cwd").stdout.rstrip("\n")
 
 
 def _process_of_pid_file(folder: Path, binary: str) -> dict[int, int]:
